@@ -1,7 +1,7 @@
 """The one place that knows the layout of the 257 coefficients and of a Deng crop's five numbers.
 
-Layout of Deep3DFaceRecon's regressor output: identity 80 | expression 64 | texture 80 | angles 3 |
-lighting 27 | translation 3. PIRenderer appends three crop numbers (ratio s, t0, t1) to 260 per frame.
+Deep3DFaceRecon: identity 80 | expression 64 | texture 80 | angles 3 |
+lighting 27 | translation 3. PIRenderer appends three crop numbers (ratio s, t0, t1): 260 a frame.
 """
 
 import dataclasses
