@@ -1,0 +1,10 @@
+"""Guidance of the reenactment by a face model: flow, occlusion and rendering (Eqs. 2-4)."""
+
+from reenact_jax.guidance.compute import (
+    Guidance,
+    GuidanceConfig,
+    batched_guidance,
+    compute_guidance,
+)
+
+__all__ = ["Guidance", "GuidanceConfig", "batched_guidance", "compute_guidance"]
