@@ -1,0 +1,364 @@
+"""Prepared clips: cropped frames and fitted parameters in plain files.
+
+This is the one interface between what makes clips (trackers, importers, the synthetic world) and
+the packed dataset. A prepared folder holds
+
+    dataset.json                  name, image size, face model, hash of the specification
+    clips/<clip_id>/clip.json     person, split, number of frames, frame rate, origin
+    clips/<clip_id>/parameters.npz    one float32 array (N, K) per field of FaceParameters
+    clips/<clip_id>/frames/000000.png (or .jpg) ...
+    pairs/<pair_id>/pair.json     optional: a fixed evaluation pair
+    pairs/<pair_id>/target.png    optional: its true answer
+
+A clip is written under a hidden name and renamed when it is complete, so a folder that can be
+listed can be read.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from reenact_jax.data import images
+from reenact_jax.data.info import DatasetInfo, FaceModelInfo
+from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.parameters import FIELDS, FaceParameters
+
+SPLITS = ("train", "test")
+PAIR_KINDS = ("self", "cross")
+
+_INCOMPLETE = ".incomplete-"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipHeader:
+    """A clip without its frames (clip.json)."""
+
+    clip_id: str
+    person_id: str
+    split: str
+    num_frames: int
+    fps: float
+    origin: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedClip:
+    """One clip of one person.
+
+    Attributes:
+      clip_id: name of the clip, unique in the dataset, fit for a folder name.
+      person_id: who is seen.
+      split: `train` or `test`.
+      fps: frames per second of the footage.
+      frames: one entry a frame: encoded PNG or JPEG bytes, or uint8 (S, S, 3) RGB.
+      parameters: leaves (N, K), N = number of frames.
+      origin: where the clip comes from, free text.
+    """
+
+    clip_id: str
+    person_id: str
+    split: str
+    fps: float
+    frames: list[bytes | np.ndarray]
+    parameters: FaceParameters
+    origin: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedPair:
+    """A fixed evaluation pair.
+
+    Attributes:
+      pair_id: name of the pair, unique in the dataset, fit for a folder name.
+      kind: `self` (both frames of one person) or `cross`.
+      source, driving: (clip_id, frame index).
+      target: the true answer as encoded bytes or uint8 (S, S, 3), or None where nobody knows it.
+    """
+
+    pair_id: str
+    kind: str
+    source: tuple[str, int]
+    driving: tuple[str, int]
+    target: bytes | np.ndarray | None = None
+
+
+def write_dataset_info(
+    root: str | Path,
+    *,
+    name: str,
+    image_size: int,
+    face_model: MorphableModel | FaceModelInfo,
+    specification: str = "",
+) -> DatasetInfo:
+    """Starts a prepared folder, or continues one that says the same.
+
+    Raises:
+      ValueError: if the folder was started with another name, size, face model or specification.
+    """
+    if isinstance(face_model, MorphableModel):
+        face_model = FaceModelInfo.of(face_model)
+    info = DatasetInfo(name, image_size, face_model, specification)
+    path = Path(root) / "dataset.json"
+    if path.exists():
+        found = read_dataset_info(root)
+        for field in dataclasses.fields(DatasetInfo):
+            old, new = getattr(found, field.name), getattr(info, field.name)
+            if old != new:
+                raise ValueError(
+                    f"{root}: expected {field.name} {new}, found {old} from an earlier run: choose "
+                    "another folder or delete this one"
+                )
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_json(path, info.to_dict())
+    return info
+
+
+def read_dataset_info(root: str | Path) -> DatasetInfo:
+    """dataset.json of a prepared folder.
+
+    Raises:
+      FileNotFoundError: if the folder is no prepared folder.
+    """
+    path = Path(root) / "dataset.json"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"expected a prepared folder, found no {path}: prepare the clips first (docs/data.md)"
+        )
+    return DatasetInfo.from_dict(_read_json(path))
+
+
+def list_clips(root: str | Path) -> list[str]:
+    """Ids of the complete clips, sorted."""
+    return _list_complete(Path(root) / "clips", "clip.json")
+
+
+def has_clip(root: str | Path, clip_id: str) -> bool:
+    """Whether the clip is there and complete."""
+    return (Path(root) / "clips" / clip_id / "clip.json").exists()
+
+
+def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png") -> None:
+    """Writes one clip, whole or not at all; replaces a clip of the same id.
+
+    Args:
+      root: a prepared folder, started by `write_dataset_info`.
+      clip: the clip. Encoded frames are written as they are.
+      file_format: `png` or `jpg` (quality 95), for frames given as arrays.
+
+    Raises:
+      ValueError: if the clip does not fit the dataset (image size, widths of the parameters), if
+        the numbers of frames and parameters differ, or if a parameter is not finite.
+    """
+    info = read_dataset_info(root)
+    where = f"clip {clip.clip_id}"
+    _check_name(clip.clip_id, "clip_id")
+    _check_choice(clip.split, SPLITS, f"{where}: split")
+    num_frames = len(clip.frames)
+    if num_frames == 0:
+        raise ValueError(f"{where}: expected at least one frame, found none")
+    parameters = _checked_parameters(clip.parameters, info, num_frames, where)
+    header = ClipHeader(
+        clip.clip_id, clip.person_id, clip.split, num_frames, float(clip.fps), clip.origin
+    )
+    with _NewFolder(Path(root) / "clips" / clip.clip_id) as folder:
+        (folder / "frames").mkdir()
+        for i in range(num_frames):
+            encoded = _encoded(clip.frames[i], info, file_format, f"{where}, frame {i}")
+            name = f"{i:06d}.{images.image_format(encoded)}"
+            (folder / "frames" / name).write_bytes(encoded)
+        np.savez(folder / "parameters.npz", **parameters)
+        _write_json(folder / "clip.json", dataclasses.asdict(header))
+
+
+def read_clip_header(root: str | Path, clip_id: str) -> ClipHeader:
+    """clip.json of one clip.
+
+    Raises:
+      FileNotFoundError: if the clip is not there.
+    """
+    path = Path(root) / "clips" / clip_id / "clip.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{root}: no clip {clip_id} (looked for {path})")
+    return ClipHeader(**_read_json(path))
+
+
+def read_clip(root: str | Path, clip_id: str) -> PreparedClip:
+    """One clip, its frames as encoded bytes and its parameters as NumPy leaves (N, K).
+
+    Raises:
+      FileNotFoundError: if the clip is not there.
+      ValueError: if files are missing or do not fit together.
+    """
+    info = read_dataset_info(root)
+    header = read_clip_header(root, clip_id)
+    folder = Path(root) / "clips" / clip_id
+    paths = sorted((folder / "frames").iterdir())
+    expected = [f"{i:06d}" for i in range(header.num_frames)]
+    if [path.stem for path in paths] != expected:
+        raise ValueError(
+            f"clip {clip_id}: expected frames 000000 to {expected[-1]}, found {len(paths)} files "
+            f"in {folder / 'frames'}: prepare this clip again"
+        )
+    with np.load(folder / "parameters.npz") as arrays:
+        missing = [name for name in FIELDS if name not in arrays]
+        if missing:
+            raise ValueError(f"{folder / 'parameters.npz'}: expected {FIELDS}, missing {missing}")
+        parameters = FaceParameters(**{name: arrays[name] for name in FIELDS})
+    checked = _checked_parameters(parameters, info, header.num_frames, f"clip {clip_id}")
+    return PreparedClip(
+        clip_id=header.clip_id,
+        person_id=header.person_id,
+        split=header.split,
+        fps=header.fps,
+        frames=[path.read_bytes() for path in paths],
+        parameters=FaceParameters(**checked),
+        origin=header.origin,
+    )
+
+
+def list_pairs(root: str | Path) -> list[str]:
+    """Ids of the evaluation pairs, sorted; empty if the folder has none."""
+    return _list_complete(Path(root) / "pairs", "pair.json")
+
+
+def write_pair(root: str | Path, pair: PreparedPair) -> None:
+    """Writes one evaluation pair, whole or not at all; replaces a pair of the same id.
+
+    Raises:
+      ValueError: if the kind is unknown, a frame is not in the dataset or the target has another
+        size than its frames.
+    """
+    info = read_dataset_info(root)
+    where = f"pair {pair.pair_id}"
+    _check_name(pair.pair_id, "pair_id")
+    _check_choice(pair.kind, PAIR_KINDS, f"{where}: kind")
+    for role, (clip_id, frame) in (("source", pair.source), ("driving", pair.driving)):
+        header = read_clip_header(root, clip_id)
+        if not 0 <= frame < header.num_frames:
+            raise ValueError(
+                f"{where}: {role}: expected a frame in [0, {header.num_frames}) of clip {clip_id}, "
+                f"found {frame}"
+            )
+    with _NewFolder(Path(root) / "pairs" / pair.pair_id) as folder:
+        if pair.target is not None:
+            encoded = _encoded(pair.target, info, "png", f"{where}, target")
+            (folder / f"target.{images.image_format(encoded)}").write_bytes(encoded)
+        values = {name: getattr(pair, name) for name in ("pair_id", "kind", "source", "driving")}
+        _write_json(folder / "pair.json", values)
+
+
+def read_pair(root: str | Path, pair_id: str) -> PreparedPair:
+    """One evaluation pair; its target, if there is one, as encoded bytes."""
+    folder = Path(root) / "pairs" / pair_id
+    values = _read_json(folder / "pair.json")
+    targets = sorted(folder.glob("target.*"))
+    return PreparedPair(
+        pair_id=values["pair_id"],
+        kind=values["kind"],
+        source=(values["source"][0], int(values["source"][1])),
+        driving=(values["driving"][0], int(values["driving"][1])),
+        target=targets[0].read_bytes() if targets else None,
+    )
+
+
+class _NewFolder:
+    """Context in which a folder is filled under a hidden name and renamed at the end."""
+
+    def __init__(self, final: Path):
+        self._final = final
+        self._hidden = final.with_name(_INCOMPLETE + final.name)
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._hidden, ignore_errors=True)
+        self._hidden.mkdir(parents=True)
+        return self._hidden
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        if error_type is not None:
+            shutil.rmtree(self._hidden, ignore_errors=True)
+            return
+        if self._final.exists():
+            # A folder cannot be renamed onto one that is not empty.
+            replaced = self._final.with_name(_INCOMPLETE + "old-" + self._final.name)
+            shutil.rmtree(replaced, ignore_errors=True)
+            os.replace(self._final, replaced)
+            os.replace(self._hidden, self._final)
+            shutil.rmtree(replaced, ignore_errors=True)
+        else:
+            os.replace(self._hidden, self._final)
+
+
+def _list_complete(folder: Path, marker: str) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and (entry / marker).exists()
+    )
+
+
+def _check_name(name: str, what: str) -> None:
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise ValueError(f"expected a {what} that can name a folder, found {name!r}")
+
+
+def _check_choice(value: str, choices: tuple[str, ...], what: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{what}: expected one of {choices}, found {value!r}")
+
+
+def _checked_parameters(
+    parameters: FaceParameters, info: DatasetInfo, num_frames: int, where: str
+) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, width in info.face_model.field_widths.items():
+        array = np.asarray(getattr(parameters, name), np.float32)
+        if array.shape != (num_frames, width):
+            raise ValueError(
+                f"{where}: {name}: expected shape {(num_frames, width)} ({num_frames} frames, face "
+                f"model {info.face_model.name}), found {array.shape}"
+            )
+        if not np.isfinite(array).all():
+            frame = int(np.argwhere(~np.isfinite(array))[0, 0])
+            raise ValueError(
+                f"{where}: {name}: expected finite numbers, found NaN or infinity in frame {frame}"
+            )
+        arrays[name] = array
+    return arrays
+
+
+def _encoded(frame: bytes | np.ndarray, info: DatasetInfo, file_format: str, where: str) -> bytes:
+    try:
+        encoded = (
+            frame
+            if isinstance(frame, bytes)
+            else images.encode_image(np.asarray(frame), file_format)
+        )
+        height, width = images.image_size(encoded)
+    except ValueError as err:
+        raise ValueError(f"{where}: {err}") from err
+    if (height, width) != (info.image_size, info.image_size):
+        raise ValueError(
+            f"{where}: expected {info.image_size} x {info.image_size} pixels as in dataset "
+            f"{info.name}, found {width} x {height}: crop and resize it first"
+        )
+    return encoded
+
+
+def _write_json(path: Path, values: dict) -> None:
+    hidden = path.with_name(f".{path.name}.incomplete")
+    hidden.write_text(json.dumps(values, indent=2) + "\n")
+    os.replace(hidden, path)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as err:
+        raise ValueError(f"{path}: expected JSON, found a damaged file: {err}") from err
