@@ -1,0 +1,273 @@
+"""Reading and writing of pictures and videos. Frames are uint8 RGB (H, W, 3), upright.
+
+Files are written under a temporary name in the same folder and renamed when they are complete, so
+that nothing half-written is ever left. PyAV is imported by the video functions alone.
+"""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_JPEG_QUALITY = 95
+# x264's constant rate factor: 18 is close to visually lossless.
+_VIDEO_QUALITY = 18
+
+
+class MediaError(ValueError):
+    """A picture or video that cannot be read or written; names the file and the reason."""
+
+    def __init__(self, path: str | os.PathLike, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before it is decoded.
+
+    Attributes:
+      fps: average frame rate, rational.
+      height, width: of the upright frames (after rotation), pixels.
+      rotation: degrees counter-clockwise by which the stored frames are turned: 0, 90, 180, 270.
+      num_frames: number of frames that the container announces, or None if it does not.
+    """
+
+    fps: Fraction
+    height: int
+    width: int
+    rotation: int
+    num_frames: int | None
+
+
+def is_image(path: str | os.PathLike) -> bool:
+    """True if the file's name says picture rather than video."""
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads a picture as uint8 RGB (H, W, 3), turned upright by its EXIF orientation.
+
+    Raises:
+      MediaError: if the file is missing or is not a complete picture.
+    """
+    _check_file(path)
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(upright.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+        # Pillow raises SyntaxError for some malformed PNG and JPEG headers.
+        raise MediaError(path, f"not a readable picture ({err})") from err
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes uint8 RGB (H, W, 3) in the format of the file's suffix; replaces an old file.
+
+    Raises:
+      ValueError: if the array is not uint8 (H, W, 3).
+      MediaError: if the suffix is unknown or the folder cannot be written.
+    """
+    _check_frame(image)
+    if not is_image(path):
+        raise MediaError(path, f"expected one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
+    options = {"quality": _JPEG_QUALITY} if Path(path).suffix.lower() in (".jpg", ".jpeg") else {}
+    try:
+        with _replacing(path) as temporary:
+            Image.fromarray(image).save(temporary, **options)
+    except OSError as err:
+        raise MediaError(path, f"cannot be written ({err})") from err
+
+
+def probe_video(path: str | os.PathLike) -> VideoInfo:
+    """Reads a video's rate, upright size, rotation and announced number of frames.
+
+    The first frame is decoded, because the rotation is attached to frames.
+
+    Raises:
+      MediaError: if the file is missing, is not a video, or has no frame.
+      ImportError: if PyAV is not installed.
+    """
+    with _open_video(path) as (container, stream):
+        frame = next(_decode(path, container, stream), None)
+        if frame is None:
+            raise MediaError(path, "the video has no frames")
+        rotation = frame.rotation % 360
+        height, width = frame.height, frame.width
+        if rotation in (90, 270):
+            height, width = width, height
+        rate = stream.average_rate or stream.guessed_rate
+        if not rate:
+            raise MediaError(path, "the container does not say the frame rate")
+        return VideoInfo(Fraction(rate), height, width, rotation, stream.frames or None)
+
+
+def iterate_video(path: str | os.PathLike) -> Iterator[np.ndarray]:
+    """Yields the frames of a video one by one as uint8 RGB (H, W, 3), display rotation applied.
+
+    Raises:
+      MediaError: if the file is missing, is not a video, has no frame, or breaks off at a frame
+        that cannot be decoded (the frame's index is named).
+      ImportError: if PyAV is not installed.
+    """
+    num_frames = 0
+    with _open_video(path) as (container, stream):
+        for frame in _decode(path, container, stream):
+            # Copied by rot90's turn only where there is one; most videos have none.
+            upright = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+            yield np.ascontiguousarray(upright)
+            num_frames += 1
+    if num_frames == 0:
+        raise MediaError(path, "the video has no frames")
+
+
+class VideoWriter:
+    """Context manager that writes H.264 (yuv420p) MP4 with an exact rational frame rate.
+
+    The file appears under its name when the `with` block ends without an exception; otherwise
+    nothing is left behind.
+    """
+
+    def __init__(self, path: str | os.PathLike, fps: Fraction | int):
+        """
+        Args:
+          path: file to write; its suffix must be .mp4.
+          fps: frames per second; 30000/1001 stays what it is.
+        """
+        if Path(path).suffix.lower() != ".mp4":
+            raise MediaError(path, "expected the suffix .mp4")
+        self._path = Path(path)
+        self._fps = Fraction(fps)
+        self._stack = contextlib.ExitStack()
+        self._container = None
+        self._stream = None
+        self._shape = None
+
+    def __enter__(self) -> "VideoWriter":
+        av = _import_av()
+        try:
+            temporary = self._stack.enter_context(_replacing(self._path))
+            self._container = av.open(str(temporary), "w", format="mp4")
+        except OSError as err:
+            self._stack.close()
+            raise MediaError(self._path, f"cannot be written ({err})") from err
+        return self
+
+    def write(self, frame: np.ndarray) -> None:
+        """Appends uint8 RGB (H, W, 3) with even H and W, the same for all frames.
+
+        Raises:
+          ValueError: if the array is of another type or shape.
+        """
+        _check_frame(frame)
+        if self._stream is None:
+            self._start(frame.shape)
+        if frame.shape != self._shape:
+            raise ValueError(f"expected frames of shape {self._shape}, found {frame.shape}")
+        av = _import_av()
+        video_frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._container.mux(self._stream.encode(video_frame))
+
+    def _start(self, shape: tuple[int, int, int]) -> None:
+        if shape[0] % 2 or shape[1] % 2:
+            # yuv420p stores one colour for 2 x 2 pixels.
+            raise ValueError(f"expected frames of even height and width, found {shape[:2]}")
+        self._shape = shape
+        self._stream = self._container.add_stream("libx264", rate=self._fps)
+        self._stream.height, self._stream.width = shape[:2]
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": str(_VIDEO_QUALITY)}
+
+    def __exit__(self, kind, error, traceback) -> None:
+        # The container is closed first, then the stack renames (or, on an error, deletes) the file.
+        if error is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._container.close()
+            self._stack.__exit__(kind, error, traceback)
+            return
+        try:
+            with self._stack:
+                if self._stream is None:
+                    raise MediaError(self._path, "no frame was written")
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+        except OSError as err:
+            raise MediaError(self._path, f"cannot be written ({err})") from err
+
+
+def _check_file(path: str | os.PathLike) -> None:
+    if not Path(path).exists():
+        raise MediaError(path, "no such file")
+    if not Path(path).is_file():
+        raise MediaError(path, "expected a file, found a folder")
+
+
+def _check_frame(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
+
+
+@contextlib.contextmanager
+def _replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` if the block ends without an exception."""
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        # mkstemp makes files for the owner only; give what an ordinary new file would have.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _import_av():
+    try:
+        import av
+    except ImportError as err:
+        raise ImportError(
+            "videos need PyAV, which is not installed: pip install 'reenact-jax[video]'"
+        ) from err
+    return av
+
+
+@contextlib.contextmanager
+def _open_video(path: str | os.PathLike):
+    """(container, video stream) of a file."""
+    av = _import_av()
+    _check_file(path)
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, ValueError) as err:
+        raise MediaError(path, f"not a readable video ({err})") from err
+    with container:
+        if not container.streams.video:
+            raise MediaError(path, "the file has no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _decode(path: str | os.PathLike, container, stream) -> Iterator:
+    """Decoded frames; an undecodable one becomes a MediaError that names its index."""
+    av = _import_av()
+    index = 0
+    try:
+        for frame in container.decode(stream):
+            yield frame
+            index += 1
+    except av.error.FFmpegError as err:
+        raise MediaError(path, f"frame {index} cannot be decoded ({err})") from err
