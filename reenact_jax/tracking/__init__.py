@@ -1,0 +1,1 @@
+"""From raw videos and pictures to face parameters: landmarks, one crop per clip, fit."""

@@ -226,56 +226,92 @@ def _gauss_newton_step(
     hessian, gradient = jax.vmap(linearise)(
         observed, prior, current.expression, current.rotation, current.translation
     )
-    num_own = NUM_POSE + prior.shape[1]  # unknowns of one frame; the identity follows them
-    own = hessian[:, :num_own, :num_own]
-    coupling = hessian[:, :num_own, num_own:]
-    own_gradient = gradient[:, :num_own]
-    # The prior on the identity weighs as much as the frames together: their errors are alike, so
-    # more frames do not make it more certain.
-    shared = jnp.einsum("t,tij->ij", counted, hessian[:, num_own:, num_own:])
-    shared = shared + counted.sum() * jnp.eye(shared.shape[0])
-    shared_gradient = counted @ gradient[:, num_own:] + counted.sum() * current.identity
-
-    def solve(free: jax.Array, held: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Steps of all unknowns when those with `free` = 0 take the step `held`."""
-        matrix = own * free[:, :, None] * free[:, None, :] + jax.vmap(jnp.diag)(1.0 - free)
-        right = -free * (own_gradient + jnp.einsum("tij,tj->ti", own, held))
-        factor = jax.scipy.linalg.cho_factor(matrix)
-        if not free_identity:
-            return jax.scipy.linalg.cho_solve(factor, right[..., None])[..., 0] + held, None
-        crossed = coupling * free[:, :, None]
-        solved = jax.scipy.linalg.cho_solve(
-            factor, jnp.concatenate([crossed, right[..., None]], axis=-1)
+    if free_identity:
+        solve = functools.partial(
+            _solve_with_identity, hessian, gradient, counted, current.identity
         )
-        weighted = crossed * counted[:, None, None]
-        reduced = jnp.einsum("tij,tik->jk", weighted, solved)
-        shared_right = -shared_gradient - jnp.einsum("t,tij,ti->j", counted, coupling, held)
-        identity_step = jnp.linalg.solve(shared - reduced[:, :-1], shared_right - reduced[:, -1])
-        return solved[..., -1] - solved[..., :-1] @ identity_step + held, identity_step
-
-    free = jnp.ones_like(own_gradient)
-    held = jnp.zeros_like(own_gradient)
+    else:
+        solve = functools.partial(_solve_frames, hessian, gradient)
+    free = jnp.ones((len(prior), NUM_POSE + prior.shape[1]))
+    held = jnp.zeros_like(free)
     if anchors.blendshapes:
-        low = -current.expression
-        high = 1.0 - current.expression
+        low, high = -current.expression, 1.0 - current.expression
         for _ in range(_BOUND_ROUNDS - 1):
-            own_step, _ = solve(free, held)
-            expression_step = own_step[:, NUM_POSE:]
-            bounded = jnp.clip(expression_step, low, high)
-            leaves = (bounded != expression_step) | (free[:, NUM_POSE:] == 0)
+            step = solve(free, held)[0][:, NUM_POSE:]
+            bounded = jnp.clip(step, low, high)
+            leaves = (bounded != step) | (free[:, NUM_POSE:] == 0)
             free = free.at[:, NUM_POSE:].set(1.0 - leaves)
             held = held.at[:, NUM_POSE:].set(jnp.where(leaves, bounded, 0.0))
-    own_step, identity_step = solve(free, held)
-    expression = current.expression + own_step[:, NUM_POSE:]
+    step, identity_step = solve(free, held)
+    expression = current.expression + step[:, NUM_POSE:]
     if anchors.blendshapes:
         expression = jnp.clip(expression, 0.0, 1.0)
-    turn = jax.vmap(rotation_from_vector)(own_step[:, :3])
     return _Unknowns(
-        identity=current.identity + identity_step if free_identity else current.identity,
+        identity=current.identity + identity_step,
         expression=expression,
-        rotation=turn @ current.rotation,
-        translation=current.translation + own_step[:, 3:NUM_POSE],
+        rotation=jax.vmap(rotation_from_vector)(step[:, :3]) @ current.rotation,
+        translation=current.translation + step[:, 3:NUM_POSE],
     )
+
+
+def _solve_frames(
+    hessian: jax.Array, gradient: jax.Array, free: jax.Array, held: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Steps (T, N) of the frames' own unknowns with the identity fixed, and its step, 0.
+
+    Args:
+      hessian, gradient: (T, N, N), (T, N).
+      free, held: (T, N); unknowns with `free` = 0 take the step `held`, which is 0 for the others.
+    """
+    matrix, right = _with_held(hessian, gradient, free, held)
+    factor = jax.scipy.linalg.cho_factor(matrix)
+    step = jax.scipy.linalg.cho_solve(factor, right[..., None])[..., 0]
+    return step + held, jnp.zeros(())
+
+
+def _solve_with_identity(
+    hessian: jax.Array,
+    gradient: jax.Array,
+    counted: jax.Array,
+    identity: jax.Array,
+    free: jax.Array,
+    held: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Steps (T, N) of the frames' own unknowns and (I,) of the identity that they share.
+
+    Args:
+      hessian, gradient: (T, N + I, N + I), (T, N + I).
+      counted: (T,) 1 for frames that take part in the identity, 0 for padding.
+      identity: (I,) current value, for its prior.
+      free, held: as in `_solve_frames`.
+    """
+    own = slice(0, free.shape[1])
+    shared = slice(free.shape[1], None)
+    matrix, right = _with_held(hessian[:, own, own], gradient[:, own], free, held)
+    coupling = hessian[:, own, shared] * free[:, :, None]
+    factor = jax.scipy.linalg.cho_factor(matrix)
+    solved = jax.scipy.linalg.cho_solve(factor, jnp.concatenate([coupling, right[..., None]], -1))
+
+    # The prior weighs as much as there are frames: their errors are alike, so more of them do not
+    # make the identity more certain.
+    precision = counted.sum()
+    shared_matrix = jnp.einsum("t,tij->ij", counted, hessian[:, shared, shared])
+    shared_matrix = shared_matrix + precision * jnp.eye(len(identity))
+    shared_right = -counted @ gradient[:, shared] - precision * identity
+    shared_right = shared_right - jnp.einsum("t,tij,ti->j", counted, hessian[:, own, shared], held)
+    eliminated = jnp.einsum("t,tij,tik->jk", counted, coupling, solved)
+    identity_step = jnp.linalg.solve(
+        shared_matrix - eliminated[:, :-1], shared_right - eliminated[:, -1]
+    )
+    return solved[..., -1] - solved[..., :-1] @ identity_step + held, identity_step
+
+
+def _with_held(
+    hessian: jax.Array, gradient: jax.Array, free: jax.Array, held: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Matrix and right side for the free unknowns; the held ones get the equation step = 0."""
+    matrix = hessian * free[:, :, None] * free[:, None, :] + jax.vmap(jnp.diag)(1.0 - free)
+    return matrix, -free * (gradient + jnp.einsum("tij,tj->ti", hessian, held))
 
 
 def _frame_equations(

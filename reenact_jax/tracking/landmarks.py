@@ -1,0 +1,172 @@
+"""MediaPipe's face landmarks of single frames.
+
+MediaPipe is imported when a tracker is made and not before: importing it takes seconds and it is an
+extra. Its model file is not part of it; `find_asset` says where it is looked for.
+"""
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+ASSET_NAME = "face_landmarker.task"
+ASSET_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+ASSET_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+    + ASSET_NAME
+)
+
+NUM_LANDMARKS = 478
+
+# The detector sees the frame at 128 pixels. Where it finds nothing it looks again into squares:
+# around the last known face with this much room, and with these sides (of the frame's shorter
+# side) at overlapping places.
+_ROOM = 3.0
+_SECOND_LOOK_SIDES = (1.0, 0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Landmarks:
+    """One face in one frame.
+
+    Attributes:
+      points: float32 (478, 2), pixels of the frame, x right and y down; 468 to 477 are the irises.
+      scores: blendshape scores in [0, 1] by MediaPipe's names (`jawOpen`, `eyeBlinkLeft`, ...).
+    """
+
+    points: np.ndarray
+    scores: dict[str, float]
+
+
+def find_asset(path: str | os.PathLike | None = None) -> Path:
+    """The face landmarker's model file, its hash checked.
+
+    Args:
+      path: the file, or None to look into the folders $REENACT_ASSETS, ./assets,
+        $REENACT_SHARED/assets and ../shared/assets.
+
+    Raises:
+      ValueError: if it is nowhere, or is another file than the one tested with.
+    """
+    if path is None:
+        folders = [os.environ.get("REENACT_ASSETS"), "assets"]
+        folders.append(Path(os.environ.get("REENACT_SHARED", "../shared")) / "assets")
+        tried = [Path(folder) / ASSET_NAME for folder in folders if folder]
+    else:
+        tried = [Path(path)]
+    found = next((candidate for candidate in tried if candidate.is_file()), None)
+    if found is None:
+        raise ValueError(
+            f"expected MediaPipe's {ASSET_NAME}, found none at "
+            f"{', '.join(str(candidate) for candidate in tried)}: download it from {ASSET_URL} "
+            "and set REENACT_ASSETS to its folder"
+        )
+    digest = hashlib.sha256(found.read_bytes()).hexdigest()
+    if digest != ASSET_SHA256:
+        raise ValueError(
+            f"{found}: expected sha256 {ASSET_SHA256}, found {digest}: the file is damaged or of "
+            f"another version; download {ASSET_URL}"
+        )
+    return found
+
+
+class FaceLandmarker:
+    """Finds one face per frame. A context manager; frames are treated independently."""
+
+    def __init__(self, asset: str | os.PathLike | None = None):
+        """
+        Args:
+          asset: path of face_landmarker.task, or None to look for it (`find_asset`).
+
+        Raises:
+          ValueError: if the model file is missing or is not the expected one.
+          ImportError: if MediaPipe is not installed.
+        """
+        asset = find_asset(asset)
+        try:
+            import mediapipe
+            from mediapipe.tasks.python.core.base_options import BaseOptions
+            from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
+        except ImportError as err:
+            raise ImportError(
+                "tracking needs MediaPipe, which is not installed: "
+                "pip install 'reenact-jax[tracking]'"
+            ) from err
+        self._mediapipe = mediapipe
+        options = FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(asset)),
+            output_face_blendshapes=True,
+            num_faces=1,
+        )
+        self._landmarker = FaceLandmarker.create_from_options(options)
+
+    def __enter__(self) -> "FaceLandmarker":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees MediaPipe's threads; calling it again does nothing."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
+    def detect(self, frame: np.ndarray, last: Landmarks | None = None) -> Landmarks | None:
+        """Looks for a face in uint8 RGB (H, W, 3).
+
+        Faces too small for the detector are found by looking again into square parts of the frame.
+
+        Args:
+          frame: the picture.
+          last: the face found last in this clip, if any: where to look again first.
+
+        Returns:
+          The face, or None where there is none.
+        """
+        found = self._detect_in(frame, 0, 0, *frame.shape[:2])
+        if found is not None:
+            return found
+        for left, top, side in _second_looks(*frame.shape[:2], last):
+            found = self._detect_in(frame, left, top, side, side)
+            if found is not None:
+                return found
+        return None
+
+    def _detect_in(
+        self, frame: np.ndarray, left: int, top: int, height: int, width: int
+    ) -> Landmarks | None:
+        part = np.ascontiguousarray(frame[top : top + height, left : left + width])
+        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
+        result = self._landmarker.detect(image)
+        if not result.face_landmarks:
+            return None
+        points = np.asarray([[point.x, point.y] for point in result.face_landmarks[0]], np.float32)
+        scores = {item.category_name: item.score for item in result.face_blendshapes[0]}
+        return Landmarks(points * np.float32([width, height]) + np.float32([left, top]), scores)
+
+
+def _second_looks(height: int, width: int, last: Landmarks | None) -> list[tuple[int, int, int]]:
+    """Squares (left, top, side) inside the frame, the likeliest first."""
+    squares = []
+    shorter = min(height, width)
+    if last is not None:
+        low, high = last.points.min(axis=0), last.points.max(axis=0)
+        side = int(min(max(_ROOM * (high - low).max(), 16), shorter))
+        left, top = np.clip((low + high - side) / 2, 0, [width - side, height - side])
+        squares.append((int(left), int(top), side))
+    for fraction in _SECOND_LOOK_SIDES:
+        side = int(shorter * fraction)
+        if side == height == width or side < 16:
+            continue  # the whole frame was looked at already
+        # Neighbouring squares overlap by at least half, so a face is whole in one of them.
+        rows = np.linspace(0, height - side, 1 + -(-2 * (height - side) // side))
+        columns = np.linspace(0, width - side, 1 + -(-2 * (width - side) // side))
+        places = [(int(x), int(y), side) for y in rows for x in columns]
+        # From the middle outwards.
+        centre = np.asarray([width - side, height - side]) / 2
+        places.sort(key=lambda place, c=centre: np.hypot(place[0] - c[0], place[1] - c[1]))
+        squares.extend(places)
+    return squares
