@@ -3,20 +3,26 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reenact_jax.nn.blocks import AdaINDecoderBlock, AdaINEncoderBlock, leaky_relu
 from reenact_jax.nn.config import CompletionConfig
 from reenact_jax.nn.norm import WEIGHT_INIT, LayerNorm2d, conv
 
 
-def _head_init(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
-    """Zero for the two flow rows, small for the others: F_p = 0 and masks within 0.5 +- 0.05.
+def scale_head_kernel(standard_normal: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    """Initial head kernel from unit normals (7, 7, C, 5): F_p = 0 and masks within 0.5 +- 0.05.
 
-    Rows of N(0, 0.02) would see 7 * 7 * 256 inputs and give logits of deviation 1.6.
+    Zero for the two flow rows; N(0, 0.001) for the others, because rows of N(0, 0.02) would see
+    7 * 7 * 256 inputs and give logits of deviation 1.6.
     """
-    flow = jnp.zeros((*shape[:-1], 2), dtype)
-    others = 0.001 * jax.random.normal(key, (*shape[:-1], shape[-1] - 2), dtype)
-    return jnp.concatenate([flow, others], axis=-1)
+    return standard_normal * np.array([0.0, 0.0, 0.001, 0.001, 0.001], np.float32).reshape(
+        1, 1, 1, 5
+    )
+
+
+def _head_init(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    return scale_head_kernel(jax.random.normal(key, shape, dtype))
 
 
 class DescriptorMLP(nn.Module):

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from reenact_jax.image_ops import shrink_nearest
 
 EPSILON = 1e-5
-WEIGHT_INIT = nn.initializers.normal(0.02)
+WEIGHT_DEVIATION = 0.02
+WEIGHT_INIT = nn.initializers.normal(WEIGHT_DEVIATION)
 
 
 def standardise(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:

@@ -1,0 +1,212 @@
+"""VGG-19 up to relu5_1: the feature network of the losses, and the reader of its official file.
+
+Parameters are a pytree `{"features.N": {"kernel": (3, 3, I, O), "bias": (O,)}}` with torchvision's
+layer numbers N; the functions are pure.
+"""
+
+import pickle
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from reenact_jax.image_ops import to_unit
+
+OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# torchvision's number of each convolution, its inputs and outputs; blocks are parted by pooling.
+BLOCKS = (
+    ((0, 3, 64), (2, 64, 64)),
+    ((5, 64, 128), (7, 128, 128)),
+    ((10, 128, 256), (12, 256, 256), (14, 256, 256), (16, 256, 256)),
+    ((19, 256, 512), (21, 512, 512), (23, 512, 512), (25, 512, 512)),
+    ((28, 512, 512),),
+)
+# Layers of the complete network that relu5_1 does not need.
+_UNUSED = {f"features.{n}" for n in (30, 32, 34)} | {f"classifier.{n}" for n in (0, 3, 6)}
+
+Vgg19Params = dict[str, dict[str, jax.Array]]
+
+
+def vgg19_features(params: Vgg19Params, images: jax.Array) -> tuple[jax.Array, ...]:
+    """Activations relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
+
+    Args:
+      params: as of `load_vgg19` or `random_vgg19`.
+      images: float `(B, H, W, 3)` RGB in [-1, 1], H and W at least 16.
+
+    Returns:
+      Five float arrays `(B, H / 2^i, W / 2^i, C_i)`, i = 0..4, C = 64, 128, 256, 512, 512.
+    """
+    if images.ndim != 4 or images.shape[-1] != 3 or min(images.shape[1:3]) < 16:
+        raise ValueError(f"expected images (B, H, W, 3) with sides >= 16, found {images.shape}")
+    shape = (1, 1, 1, 3)
+    mean = jnp.array(IMAGENET_MEAN, images.dtype).reshape(shape)
+    std = jnp.array(IMAGENET_STD, images.dtype).reshape(shape)
+    x = (to_unit(images) - mean) / std
+    features = []
+    for block in BLOCKS:
+        if features:
+            x = _max_pool2(x)
+        for index, (number, _, _) in enumerate(block):
+            x = _conv_relu(params[f"features.{number}"], x)
+            if index == 0:
+                features.append(x)
+    return tuple(features)
+
+
+def _conv_relu(layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    y = jax.lax.conv_general_dilated(
+        x,
+        layer["kernel"].astype(x.dtype),
+        window_strides=(1, 1),
+        padding=((1, 1), (1, 1)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return jax.nn.relu(y + layer["bias"].astype(x.dtype).reshape(1, 1, 1, -1))
+
+
+def _max_pool2(x: jax.Array) -> jax.Array:
+    """2x2 maxima; an odd last row or column is dropped.
+
+    As a maximum over axes, not a reduce_window, whose gradient is several times slower on the CPU.
+    """
+    batch, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2]
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+def random_vgg19(seed: int) -> Vgg19Params:
+    """He-initialised weights: N(0, 2 / fan-in), zero biases.
+
+    Random features of this scale keep the five layers balanced, so that the loss is usable without
+    the official file. Drawn by NumPy: layer after layer, kernel in (O, I, 3, 3) order, float32.
+
+    Args:
+      seed: of numpy.random.default_rng.
+    """
+    rng = np.random.default_rng(seed)
+    params = {}
+    for number, inputs, outputs in _layers():
+        kernel = rng.standard_normal((outputs, inputs, 3, 3), dtype=np.float32)
+        kernel *= np.float32(np.sqrt(2.0 / (9 * inputs)))
+        params[f"features.{number}"] = _to_layer(kernel, np.zeros(outputs, np.float32))
+    return params
+
+
+def load_vgg19(path: str | Path) -> Vgg19Params:
+    """Reads VGG-19 weights under torchvision's names.
+
+    Args:
+      path: the official `vgg19-dcbb9e9d.pth` (needs torch, the extra `convert`) or a
+        `.safetensors` file with the same names (scripts/convert_vgg19.py writes one).
+
+    Raises:
+      FileNotFoundError: no such file; says where to get it.
+      ImportError: a .pth without torch.
+      ValueError: another kind of file, or names or shapes that are not VGG-19's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"VGG-19 weights not found at {path}. {_how_to_get()}")
+    arrays = read_arrays(path)
+    _check_arrays(arrays, path)
+    return {
+        f"features.{number}": _to_layer(
+            arrays[f"features.{number}.weight"], arrays[f"features.{number}.bias"]
+        )
+        for number, _, _ in _layers()
+    }
+
+
+def resolve_vgg19(spec: str) -> Vgg19Params:
+    """Weights named by a configuration: a path, or "random" (seed 0). The log says which.
+
+    Raises:
+      ValueError: for an empty `spec`; says where to get the file and how to do without.
+      Otherwise as `load_vgg19`.
+    """
+    if not spec:
+        raise ValueError(f"VGG-19 weights are not configured. {_how_to_get()}")
+    if spec == "random":
+        logging.warning(
+            "VGG-19: RANDOM weights (vgg_weights = 'random'); perceptual and style losses are not "
+            "those of the paper"
+        )
+        return random_vgg19(0)
+    params = load_vgg19(spec)
+    logging.info("VGG-19: weights of %s", spec)
+    return params
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Named arrays of a .pth state dict (never unpickling code) or a .safetensors file."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as err:
+            raise ValueError(f"expected a safetensors file, found {path}: {err}") from err
+    if path.suffix != ".pth":
+        raise ValueError(f"expected a .pth or .safetensors file, found {path}")
+    try:
+        import torch
+    except ImportError as err:
+        raise ImportError(
+            f"reading {path} needs PyTorch: install the extra with `pip install "
+            "'reenact-jax[convert]'`, or convert the file once with scripts/convert_vgg19.py on a "
+            "machine that has it and use the .safetensors file"
+        ) from err
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as err:
+        raise ValueError(
+            f"expected a PyTorch state dict, found {path}, which torch does not read: {err}"
+        ) from err
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise ValueError(f"expected a flat PyTorch state dict (name -> tensor), found {path}")
+    return {name: tensor.float().numpy() for name, tensor in state.items()}
+
+
+def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    expected = {}
+    for number, inputs, outputs in _layers():
+        expected[f"features.{number}.weight"] = (outputs, inputs, 3, 3)
+        expected[f"features.{number}.bias"] = (outputs,)
+    missing = sorted(expected.keys() - arrays.keys())
+    unknown = sorted(
+        name for name in arrays.keys() - expected.keys() if name.rpartition(".")[0] not in _UNUSED
+    )
+    misshapen = [
+        f"{name}: expected {shape}, found {arrays[name].shape}"
+        for name, shape in expected.items()
+        if name in arrays and arrays[name].shape != shape
+    ]
+    if missing or unknown or misshapen:
+        raise ValueError(
+            f"expected the weights of torchvision's VGG-19, found in {path}: "
+            f"missing {missing}; unknown {unknown}; wrong shapes {misshapen}"
+        )
+
+
+def _layers() -> list[tuple[int, int, int]]:
+    return [layer for block in BLOCKS for layer in block]
+
+
+def _to_layer(weight: np.ndarray, bias: np.ndarray) -> dict[str, jax.Array]:
+    """(O, I, 3, 3) -> (3, 3, I, O)."""
+    kernel = np.ascontiguousarray(weight.astype(np.float32).transpose(2, 3, 1, 0))
+    return {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias.astype(np.float32))}
+
+
+def _how_to_get() -> str:
+    return (
+        f"Download {OFFICIAL_URL} (548 MiB) and give its path as vgg_weights; or say vgg_weights = "
+        "'random' to train with random features, without the paper's perceptual quality"
+    )
