@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FIELDS, NUM_LIGHTING
 
@@ -66,11 +67,11 @@ def check_face_model(info: DatasetInfo, model: MorphableModel) -> None:
     """Refuses parameters of another face model.
 
     Raises:
-      ValueError: if name or fingerprint differ.
+      UserError: if name or fingerprint differ.
     """
     expected = FaceModelInfo.of(model)
     if info.face_model != expected:
-        raise ValueError(
+        raise UserError(
             f"dataset {info.name}: expected parameters of face model {expected.name} "
             f"({expected.fingerprint}), found those of {info.face_model.name} "
             f"({info.face_model.fingerprint}): use that model, or prepare the clips again with "

@@ -18,14 +18,17 @@ import dataclasses
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from reenact_jax.data import images
 from reenact_jax.data.info import DatasetInfo, FaceModelInfo
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FIELDS, FaceParameters
+from reenact_jax.files import write_text
 
 SPLITS = ("train", "test")
 PAIR_KINDS = ("self", "cross")
@@ -97,7 +100,7 @@ def write_dataset_info(
     """Starts a prepared folder, or continues one that says the same.
 
     Raises:
-      ValueError: if the folder was started with another name, size, face model or specification.
+      UserError: if the folder was started with another name, size, face model or specification.
     """
     if isinstance(face_model, MorphableModel):
         face_model = FaceModelInfo.of(face_model)
@@ -108,7 +111,7 @@ def write_dataset_info(
         for field in dataclasses.fields(DatasetInfo):
             old, new = getattr(found, field.name), getattr(info, field.name)
             if old != new:
-                raise ValueError(
+                raise UserError(
                     f"{root}: expected {field.name} {new}, found {old} from an earlier run: choose "
                     "another folder or delete this one"
                 )
@@ -122,11 +125,11 @@ def read_dataset_info(root: str | Path) -> DatasetInfo:
     """dataset.json of a prepared folder.
 
     Raises:
-      FileNotFoundError: if the folder is no prepared folder.
+      UserError: if the folder is no prepared folder.
     """
     path = Path(root) / "dataset.json"
     if not path.exists():
-        raise FileNotFoundError(
+        raise UserError(
             f"expected a prepared folder, found no {path}: prepare the clips first (docs/data.md)"
         )
     return DatasetInfo.from_dict(_read_json(path))
@@ -151,7 +154,7 @@ def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png"
       file_format: `png` or `jpg` (quality 95), for frames given as arrays.
 
     Raises:
-      ValueError: if the clip does not fit the dataset (image size, widths of the parameters), if
+      UserError: if the clip does not fit the dataset (image size, widths of the parameters), if
         the numbers of frames and parameters differ, or if a parameter is not finite.
     """
     info = read_dataset_info(root)
@@ -160,7 +163,7 @@ def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png"
     _check_choice(clip.split, SPLITS, f"{where}: split")
     num_frames = len(clip.frames)
     if num_frames == 0:
-        raise ValueError(f"{where}: expected at least one frame, found none")
+        raise UserError(f"{where}: expected at least one frame, found none")
     parameters = _checked_parameters(clip.parameters, info, num_frames, where)
     header = ClipHeader(
         clip.clip_id, clip.person_id, clip.split, num_frames, float(clip.fps), clip.origin
@@ -179,11 +182,11 @@ def read_clip_header(root: str | Path, clip_id: str) -> ClipHeader:
     """clip.json of one clip.
 
     Raises:
-      FileNotFoundError: if the clip is not there.
+      UserError: if the clip is not there.
     """
     path = Path(root) / "clips" / clip_id / "clip.json"
     if not path.exists():
-        raise FileNotFoundError(f"{root}: no clip {clip_id} (looked for {path})")
+        raise UserError(f"{root}: no clip {clip_id} (looked for {path})")
     return ClipHeader(**_read_json(path))
 
 
@@ -191,8 +194,8 @@ def read_clip(root: str | Path, clip_id: str) -> PreparedClip:
     """One clip, its frames as encoded bytes and its parameters as NumPy leaves (N, K).
 
     Raises:
-      FileNotFoundError: if the clip is not there.
-      ValueError: if files are missing or do not fit together.
+      UserError: if the clip is not there.
+      UserError: if files are missing or do not fit together.
     """
     info = read_dataset_info(root)
     header = read_clip_header(root, clip_id)
@@ -200,15 +203,11 @@ def read_clip(root: str | Path, clip_id: str) -> PreparedClip:
     paths = sorted((folder / "frames").iterdir())
     expected = [f"{i:06d}" for i in range(header.num_frames)]
     if [path.stem for path in paths] != expected:
-        raise ValueError(
+        raise UserError(
             f"clip {clip_id}: expected frames 000000 to {expected[-1]}, found {len(paths)} files "
             f"in {folder / 'frames'}: prepare this clip again"
         )
-    with np.load(folder / "parameters.npz") as arrays:
-        missing = [name for name in FIELDS if name not in arrays]
-        if missing:
-            raise ValueError(f"{folder / 'parameters.npz'}: expected {FIELDS}, missing {missing}")
-        parameters = FaceParameters(**{name: arrays[name] for name in FIELDS})
+    parameters = _read_parameters(folder)
     checked = _checked_parameters(parameters, info, header.num_frames, f"clip {clip_id}")
     return PreparedClip(
         clip_id=header.clip_id,
@@ -221,6 +220,24 @@ def read_clip(root: str | Path, clip_id: str) -> PreparedClip:
     )
 
 
+def read_frame(root: str | Path, clip_id: str, index: int) -> tuple[bytes, FaceParameters]:
+    """One frame of a clip: encoded bytes and parameters with NumPy leaves (K,).
+
+    Raises:
+      UserError: if the clip or the frame is not there.
+    """
+    header = read_clip_header(root, clip_id)
+    if not 0 <= index < header.num_frames:
+        raise UserError(
+            f"clip {clip_id}: expected a frame in [0, {header.num_frames}), found {index}"
+        )
+    folder = Path(root) / "clips" / clip_id
+    paths = list((folder / "frames").glob(f"{index:06d}.*"))
+    if not paths:
+        raise UserError(f"clip {clip_id}: frame {index} is missing: prepare this clip again")
+    return paths[0].read_bytes(), _read_parameters(folder)[index]
+
+
 def list_pairs(root: str | Path) -> list[str]:
     """Ids of the evaluation pairs, sorted; empty if the folder has none."""
     return _list_complete(Path(root) / "pairs", "pair.json")
@@ -230,7 +247,7 @@ def write_pair(root: str | Path, pair: PreparedPair) -> None:
     """Writes one evaluation pair, whole or not at all; replaces a pair of the same id.
 
     Raises:
-      ValueError: if the kind is unknown, a frame is not in the dataset or the target has another
+      UserError: if the kind is unknown, a frame is not in the dataset or the target has another
         size than its frames.
     """
     info = read_dataset_info(root)
@@ -240,7 +257,7 @@ def write_pair(root: str | Path, pair: PreparedPair) -> None:
     for role, (clip_id, frame) in (("source", pair.source), ("driving", pair.driving)):
         header = read_clip_header(root, clip_id)
         if not 0 <= frame < header.num_frames:
-            raise ValueError(
+            raise UserError(
                 f"{where}: {role}: expected a frame in [0, {header.num_frames}) of clip {clip_id}, "
                 f"found {frame}"
             )
@@ -264,6 +281,17 @@ def read_pair(root: str | Path, pair_id: str) -> PreparedPair:
         driving=(values["driving"][0], int(values["driving"][1])),
         target=targets[0].read_bytes() if targets else None,
     )
+
+
+def _read_parameters(folder: Path) -> FaceParameters:
+    path = folder / "parameters.npz"
+    try:
+        with np.load(path) as arrays:
+            return FaceParameters(**{name: arrays[name] for name in FIELDS})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as err:
+        raise UserError(
+            f"{path}: expected arrays {', '.join(FIELDS)}: {err}: prepare this clip again"
+        ) from err
 
 
 class _NewFolder:
@@ -305,12 +333,12 @@ def _list_complete(folder: Path, marker: str) -> list[str]:
 
 def _check_name(name: str, what: str) -> None:
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise ValueError(f"expected a {what} that can name a folder, found {name!r}")
+        raise UserError(f"expected a {what} that can name a folder, found {name!r}")
 
 
 def _check_choice(value: str, choices: tuple[str, ...], what: str) -> None:
     if value not in choices:
-        raise ValueError(f"{what}: expected one of {choices}, found {value!r}")
+        raise UserError(f"{what}: expected one of {choices}, found {value!r}")
 
 
 def _checked_parameters(
@@ -320,13 +348,13 @@ def _checked_parameters(
     for name, width in info.face_model.field_widths.items():
         array = np.asarray(getattr(parameters, name), np.float32)
         if array.shape != (num_frames, width):
-            raise ValueError(
+            raise UserError(
                 f"{where}: {name}: expected shape {(num_frames, width)} ({num_frames} frames, face "
                 f"model {info.face_model.name}), found {array.shape}"
             )
         if not np.isfinite(array).all():
             frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-            raise ValueError(
+            raise UserError(
                 f"{where}: {name}: expected finite numbers, found NaN or infinity in frame {frame}"
             )
         arrays[name] = array
@@ -342,9 +370,9 @@ def _encoded(frame: bytes | np.ndarray, info: DatasetInfo, file_format: str, whe
         )
         height, width = images.image_size(encoded)
     except ValueError as err:
-        raise ValueError(f"{where}: {err}") from err
+        raise UserError(f"{where}: {err}") from err
     if (height, width) != (info.image_size, info.image_size):
-        raise ValueError(
+        raise UserError(
             f"{where}: expected {info.image_size} x {info.image_size} pixels as in dataset "
             f"{info.name}, found {width} x {height}: crop and resize it first"
         )
@@ -352,13 +380,11 @@ def _encoded(frame: bytes | np.ndarray, info: DatasetInfo, file_format: str, whe
 
 
 def _write_json(path: Path, values: dict) -> None:
-    hidden = path.with_name(f".{path.name}.incomplete")
-    hidden.write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(hidden, path)
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def _read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as err:
-        raise ValueError(f"{path}: expected JSON, found a damaged file: {err}") from err
+        raise UserError(f"{path}: expected JSON, found a damaged file: {err}") from err

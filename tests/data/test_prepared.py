@@ -129,7 +129,7 @@ def test_a_folder_is_continued_only_with_the_same_facts(root):
 
 
 def test_a_folder_without_dataset_json_is_no_prepared_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="prepare the clips first"):
+    with pytest.raises(ValueError, match="prepare the clips first"):
         prepared.read_dataset_info(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_a_pair_must_point_at_frames_that_exist(root):
     with pytest.raises(ValueError, match=r"driving: expected a frame in \[0, 3\)"):
         prepared.write_pair(root, pair)
     missing = dataclasses.replace(pair, driving=("nobody", 0))
-    with pytest.raises(FileNotFoundError, match="no clip nobody"):
+    with pytest.raises(ValueError, match="no clip nobody"):
         prepared.write_pair(root, missing)
 
 
