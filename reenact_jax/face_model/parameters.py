@@ -13,6 +13,7 @@ CANONICAL_FOCAL = 1015.0 / 224.0
 CANONICAL_CAMERA = (CANONICAL_FOCAL, CANONICAL_FOCAL, 0.5, 0.5)
 
 NUM_LIGHTING = 27
+# Angles and translation in the motion descriptor.
 NUM_POSE = 6
 
 

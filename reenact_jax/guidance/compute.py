@@ -10,6 +10,7 @@ import rasterizer
 from reenact_jax.face_model.morphable import (
     MorphableModel,
     clip_vertices,
+    landmarks,
     posed_vertices,
     shaded_colours,
 )
@@ -27,7 +28,8 @@ class GuidanceConfig:
       occlusion: `depth` (default), `literal` (Eq. 4 as printed) or `dilated`; see `occlusion`.
       depth_raster_size: side in pixels of the source's depth raster. Fixed, whatever the size of
         the images, so that occlusion does not change with it.
-      depth_tolerance: tolerance of the depth test as a fraction of the face region's height.
+      depth_tolerance: tolerance of the depth test as a fraction of the height of the mean face,
+        chin to brows.
     """
 
     occlusion: Literal["depth", "literal", "dilated"] = "depth"
@@ -94,7 +96,7 @@ def compute_guidance(
     positions = source_positions(source_vertices, triangles, target_fragments)
     source_uv = project_to_source(positions, source.camera, mask)
 
-    tolerance = config.depth_tolerance * jnp.ptp(source_vertices[triangles.ravel(), 1])
+    tolerance = config.depth_tolerance * jnp.ptp(landmarks(model, model.mean)[:, 1])
     if config.occlusion == "depth" or not model.has_albedo:
         depth_fragments = raster(source_clip, config.depth_raster_size)
     if config.occlusion == "depth":

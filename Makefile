@@ -1,0 +1,64 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+BASE_PYTHON ?= python3
+RUN := runs/demo
+# XLA compiles once per machine and finds its programs again here.
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/runs/.xla_cache
+
+.PHONY: help demo test test-slow lint format clean
+
+help:
+	@echo "make demo       build a synthetic dataset, train, evaluate, reenact (about five minutes)"
+	@echo "make test       the fast test suite"
+	@echo "make test-slow  the long tests"
+	@echo "make lint       ruff format --check and ruff check"
+	@echo "make format     ruff format and ruff check --fix"
+	@echo "make clean      remove runs/ and $(VENV)/"
+
+# The environment is made again when the requirements change. The demo needs less than the tests.
+$(VENV)/bin/python:
+	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version)'
+	$(BASE_PYTHON) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m pip install --quiet --editable ".[plots,video]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m pip install --quiet --editable ".[dev,tracking]"
+	touch $@
+
+# Every step goes on where it was, so the demo can be stopped and run again.
+demo: $(VENV)/.demo
+	$(PYTHON) scripts/make_talking_heads.py --out $(RUN)/prepared
+	$(PYTHON) scripts/pack.py --prepared $(RUN)/prepared --data_dir $(RUN)/data --name talking_heads
+	$(PYTHON) -m reenact_jax.train --config configs/demo.py
+	$(PYTHON) -m reenact_jax.evaluate --config configs/demo.py
+	$(PYTHON) -m reenact_jax.reenact --run $(RUN) --compare --out $(RUN)/reenacted.mp4 \
+	  --source $(RUN)/prepared/clips/test_000 --driving $(RUN)/prepared/clips/test_001
+	@echo
+	@echo "Look at"
+	@echo "  $(RUN)/samples.png     unseen people: inputs, guidance, result, truth"
+	@echo "  $(RUN)/reenacted.mp4   source, driver, result"
+	@echo "  $(RUN)/metrics.json    the numbers, beside three baselines"
+	@echo "  $(RUN)/loss.png        the training loss"
+
+test: $(VENV)/.dev
+	$(PYTHON) -m pytest
+
+test-slow: $(VENV)/.dev
+	$(PYTHON) -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+format: $(VENV)/.dev
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+clean:
+	rm -rf runs $(VENV)

@@ -1,0 +1,118 @@
+"""The paper's method in one function: two frames and their parameters in, a picture out.
+
+Training, evaluation and inference all go through `reenact`, so they cannot differ.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from reenact_jax.config import Config
+from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.parameters import (
+    NUM_POSE,
+    FaceParameters,
+    motion_descriptor,
+    recombine,
+)
+from reenact_jax.guidance import Guidance, GuidanceConfig, batched_guidance
+from reenact_jax.nn.model import FaceReenactor
+
+
+def make_network(config: Config, face_model: MorphableModel) -> FaceReenactor:
+    """The networks of a configuration; the descriptor's width comes from the face model."""
+    descriptor_dim = face_model.widths["expression"] + NUM_POSE
+    completion = dataclasses.replace(config.network.completion, descriptor_dim=descriptor_dim)
+    return FaceReenactor(dataclasses.replace(config.network, completion=completion))
+
+
+def guide(
+    face_model: MorphableModel,
+    config: GuidanceConfig,
+    source_images: jax.Array,
+    source: FaceParameters,
+    driving: FaceParameters,
+    *,
+    transfer_pose: bool = True,
+    transfer_expression: bool = True,
+) -> tuple[Guidance, jax.Array]:
+    """Guidance and motion descriptor for a batch of pairs.
+
+    With a transfer switched off, the source's own pose or expression stands in both v_t and the
+    descriptor (the paper's disentangled reenactment, Fig. 8).
+
+    Args:
+      face_model: the model that both parameters belong to.
+      config: how guidance is computed.
+      source_images: float32 (B, S, S, 3) in [-1, 1].
+      source: leaves (B, K).
+      driving: leaves (B, K).
+      transfer_pose, transfer_expression: see `recombine`.
+
+    Returns:
+      Guidance with leaves (B, S, S, C) and the descriptor (B, E + 6).
+    """
+    target = recombine(
+        source, driving, transfer_pose=transfer_pose, transfer_expression=transfer_expression
+    )
+    guidance = batched_guidance(face_model, source, target, source_images, config)
+    # Guidance is an input: nothing upstream of it is trained.
+    return jax.lax.stop_gradient((guidance, motion_descriptor(target)))
+
+
+def generate(
+    network: FaceReenactor,
+    params: dict,
+    source_images: jax.Array,
+    guidance: Guidance,
+    descriptor: jax.Array,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Runs the networks: I_g (B, S, S, 3) in [-1, 1] and the named intermediates."""
+    return network.apply(
+        {"params": params},
+        source_images,
+        descriptor,
+        guidance.flow,
+        guidance.occlusion,
+        guidance.rendering,
+        guidance.mask,
+    )
+
+
+def reenact(
+    network: FaceReenactor,
+    config: GuidanceConfig,
+    params: dict,
+    face_model: MorphableModel,
+    source_images: jax.Array,
+    source: FaceParameters,
+    driving: FaceParameters,
+    *,
+    transfer_pose: bool = True,
+    transfer_expression: bool = True,
+) -> tuple[jax.Array, dict[str, jax.Array], Guidance]:
+    """`guide`, then `generate`: image, named intermediates, guidance."""
+    guidance, descriptor = guide(
+        face_model,
+        config,
+        source_images,
+        source,
+        driving,
+        transfer_pose=transfer_pose,
+        transfer_expression=transfer_expression,
+    )
+    images, intermediates = generate(network, params, source_images, guidance, descriptor)
+    return images, intermediates, guidance
+
+
+def init_params(network: FaceReenactor, seed: int, image_size: int) -> dict:
+    """Fresh network parameters; their values depend on the seed alone."""
+    config = network.config
+    shape = (1, image_size, image_size)
+    inputs = (
+        jnp.zeros((*shape, 3)),
+        jnp.zeros((1, config.completion.descriptor_dim)),
+        *(jnp.zeros((*shape, channels)) for channels in (2, 1, 3, 1)),
+    )
+    return jax.jit(network.init)(jax.random.key(seed), *inputs)["params"]

@@ -1,0 +1,46 @@
+"""Moves a portrait: python -m reenact_jax.reenact --run RUN --source A --driving B --out OUT.mp4
+
+SOURCE and DRIVING are pictures, videos or prepared clips (folders). Raw files are tracked, which
+needs the extra `tracking` and a run whose face model can be fitted.
+"""
+
+from pathlib import Path
+
+from absl import app, flags
+
+from reenact_jax.errors import run_command
+
+_RUN = flags.DEFINE_string("run", None, "Folder of a trained run, such as runs/demo.")
+_SOURCE = flags.DEFINE_string("source", None, "Who is seen: picture, video or prepared clip.")
+_DRIVING = flags.DEFINE_string("driving", None, "Who moves: video, picture or prepared clip.")
+_OUT = flags.DEFINE_string("out", None, "Video to write (.mp4).")
+_COMPARE = flags.DEFINE_bool("compare", False, "Put source and driving frame beside the result.")
+_TRANSFER = flags.DEFINE_enum(
+    "transfer", "all", ["all", "pose", "expression"], "What is taken from the driver."
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from reenact_jax.config import from_json
+    from reenact_jax.inference.reenactment import write_reenactment
+    from reenact_jax.inference.run import load_run
+
+    folder = Path(_RUN.value)
+    run = load_run(from_json(folder / "config.json"), folder)
+    out = Path(_OUT.value)
+    write_reenactment(
+        run,
+        Path(_SOURCE.value),
+        Path(_DRIVING.value),
+        out,
+        compare=_COMPARE.value,
+        transfer_pose=_TRANSFER.value in ("all", "pose"),
+        transfer_expression=_TRANSFER.value in ("all", "expression"),
+    )
+    print(f"written: {out}")
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["run", "source", "driving", "out"])
+    app.run(lambda argv: run_command(main, argv))

@@ -1,0 +1,138 @@
+"""The training loop: one call trains a configuration, or goes on with it."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from clu import parameter_overview
+from tqdm import tqdm
+
+from reenact_jax import method
+from reenact_jax.checkpoint import Checkpoints
+from reenact_jax.config import Config, check_same_run, to_json
+from reenact_jax.data.frames import open_frames, open_pairs
+from reenact_jax.data.info import check_face_model
+from reenact_jax.data.pipeline import train_batches
+from reenact_jax.face_model.load import load_face_model
+from reenact_jax.files import write_text
+from reenact_jax.media import write_image
+from reenact_jax.pretrained.vgg19 import resolve_vgg19
+from reenact_jax.samples import draw_samples, fixed_samples
+from reenact_jax.training import parallel
+from reenact_jax.training.cadence import Cadence
+from reenact_jax.training.log import MetricsLog
+from reenact_jax.training.optimizer import make_optimizer
+from reenact_jax.training.state import TrainState
+from reenact_jax.training.step import Constants, make_train_step
+from reenact_jax.training.watch import DataWait, check_finite
+from reenact_jax.visual import plot_curves
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: Config, workdir: Path) -> TrainState:
+    """Trains until `config.train.num_train_steps`, from the newest checkpoint in `workdir`.
+
+    Writes `config.json`, `metrics.jsonl`, `samples/`, `checkpoints/` and `loss.png` there.
+
+    Returns:
+      The final state, as arrays of the host.
+
+    Raises:
+      UserError: for a missing dataset or weights, another face model, another network, a batch that
+        does not divide, or a loss that is no longer finite.
+    """
+    parallel.check_batch_size(config.train.batch_size)
+    # The dataset first: it is what most people lack, and its message names a way on.
+    frames = open_frames(config.data.data_dir, config.data.name, "train")
+    pairs = open_pairs(config.data.data_dir, config.data.name)
+    face_model = load_face_model(config.face_model.name, config.face_model.path)
+    check_face_model(frames.info, face_model)
+    vgg = resolve_vgg19(config.loss.vgg_weights)
+    is_writer = jax.process_index() == 0
+    check_same_run(config, workdir / "config.json")
+    if is_writer:
+        write_text(workdir / "config.json", to_json(config))
+
+    network = method.make_network(config, face_model)
+    optimizer = make_optimizer(config.train)
+    params = method.init_params(network, config.seed, config.image_size)
+    state = jax.tree.map(np.asarray, TrainState.create(params, optimizer))
+    logger.info("%s", parameter_overview.get_parameter_overview(params, include_stats=False))
+
+    batches = train_batches(
+        frames,
+        seed=config.seed,
+        batch_size=config.train.batch_size,
+        image_size=config.image_size,
+        num_threads=config.data.num_threads,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    checkpoints = Checkpoints(workdir / "checkpoints", keep=config.train.keep_checkpoints)
+    if checkpoints.latest_step is not None:
+        optimizer_state = {"step": state.step, "opt_state": state.opt_state}
+        params, optimizer_state, data_state = checkpoints.restore(state.params, optimizer_state)
+        state = TrainState(params=params, **optimizer_state)
+        batches.set_state(data_state)
+        logger.info("going on after step %d", state.step)
+
+    samples = fixed_samples(pairs, config.image_size)
+    reenact = jax.jit(partial(method.reenact, network, config.guidance))
+    log = MetricsLog(workdir / "metrics.jsonl", start_step=int(state.step), enabled=is_writer)
+    constants = parallel.replicate(Constants(face_model=face_model, vgg=vgg))
+    p_train_step = parallel.parallelise(make_train_step(config, network, optimizer))
+    num_train_steps = config.train.num_train_steps
+    log_due, sample_due, checkpoint_due = (
+        Cadence(getattr(config.train, f"{name}_every_steps"), num_train_steps).due
+        for name in ("log", "sample", "checkpoint")
+    )
+
+    start_step = int(state.step)
+    state = parallel.replicate(state)
+    metrics, data_wait = None, DataWait()
+    progress = tqdm(
+        range(start_step + 1, num_train_steps + 1),
+        initial=start_step,
+        total=num_train_steps,
+        desc=f"train {config.name}",
+        unit="step",
+        disable=not is_writer,
+    )
+    try:
+        for step in progress:
+            with data_wait.waiting():
+                batch = next(batches)
+            # NOTE: the position is read between two batches, so that it belongs to this step.
+            data_state = batches.get_state()
+            state, step_metrics = p_train_step(state, parallel.shard(batch), constants)
+            step_metrics = step_metrics.unreplicate()
+            metrics = step_metrics if metrics is None else metrics.merge(step_metrics)
+            if log_due(step):
+                record = {"step": step} | {k: float(v) for k, v in metrics.compute().items()}
+                check_finite(record, batch, config.train.log_every_steps, workdir)
+                log.append(record)
+                progress.set_postfix(loss=f"{record['loss']:.3f}", data_wait=data_wait.share())
+                metrics = None
+            if checkpoint_due(step):
+                host = parallel.unreplicate(state)
+                optimizer_state = {"step": host.step, "opt_state": host.opt_state}
+                checkpoints.save(step, host.params, optimizer_state, data_state)
+            if sample_due(step) and is_writer:
+                params = parallel.unreplicate(state).params
+                images, _, guidance = reenact(
+                    params,
+                    face_model,
+                    samples["source_image"],
+                    samples["source"],
+                    samples["driving"],
+                )
+                path = workdir / "samples" / f"step_{step:06d}.png"
+                write_image(path, draw_samples(samples, images, guidance))
+    finally:
+        checkpoints.close()
+    if is_writer:
+        plot_curves(log.records, workdir / "loss.png")
+    return parallel.unreplicate(state)
