@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from reenact_jax.errors import UserError
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 _JPEG_QUALITY = 95
@@ -22,7 +24,7 @@ _JPEG_QUALITY = 95
 _VIDEO_QUALITY = 18
 
 
-class MediaError(ValueError):
+class MediaError(UserError):
     """A picture or video that cannot be read or written; names the file and the reason."""
 
     def __init__(self, path: str | os.PathLike, reason: str):
@@ -67,7 +69,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             return np.asarray(upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
         # Pillow raises SyntaxError for some malformed PNG and JPEG headers.
-        raise MediaError(path, f"not a readable picture ({err})") from err
+        raise MediaError(path, f"not a readable picture ({_reason(err)})") from err
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -80,12 +82,13 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     _check_frame(image)
     if not is_image(path):
         raise MediaError(path, f"expected one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
-    options = {"quality": _JPEG_QUALITY} if Path(path).suffix.lower() in (".jpg", ".jpeg") else {}
+    is_jpeg = Path(path).suffix.lower() in (".jpg", ".jpeg")
+    options = {"quality": _JPEG_QUALITY, "subsampling": 0} if is_jpeg else {}
     try:
         with _replacing(path) as temporary:
             Image.fromarray(image).save(temporary, **options)
     except OSError as err:
-        raise MediaError(path, f"cannot be written ({err})") from err
+        raise MediaError(path, f"cannot be written ({_reason(err)})") from err
 
 
 def probe_video(path: str | os.PathLike) -> VideoInfo:
@@ -95,7 +98,7 @@ def probe_video(path: str | os.PathLike) -> VideoInfo:
 
     Raises:
       MediaError: if the file is missing, is not a video, or has no frame.
-      ImportError: if PyAV is not installed.
+      UserError: if PyAV is not installed.
     """
     with _open_video(path) as (container, stream):
         frame = next(_decode(path, container, stream), None)
@@ -117,7 +120,7 @@ def iterate_video(path: str | os.PathLike) -> Iterator[np.ndarray]:
     Raises:
       MediaError: if the file is missing, is not a video, has no frame, or breaks off at a frame
         that cannot be decoded (the frame's index is named).
-      ImportError: if PyAV is not installed.
+      UserError: if PyAV is not installed.
     """
     num_frames = 0
     with _open_video(path) as (container, stream):
@@ -159,7 +162,7 @@ class VideoWriter:
             self._container = av.open(str(temporary), "w", format="mp4")
         except OSError as err:
             self._stack.close()
-            raise MediaError(self._path, f"cannot be written ({err})") from err
+            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -201,7 +204,7 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
         except OSError as err:
-            raise MediaError(self._path, f"cannot be written ({err})") from err
+            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
 
 
 def _check_file(path: str | os.PathLike) -> None:
@@ -214,6 +217,11 @@ def _check_file(path: str | os.PathLike) -> None:
 def _check_frame(image: np.ndarray) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
+
+
+def _reason(err: BaseException) -> str:
+    # An OSError's text repeats the path, and FFmpeg's numbers mean nothing to a user.
+    return getattr(err, "strerror", None) or str(err)
 
 
 @contextlib.contextmanager
@@ -238,7 +246,7 @@ def _import_av():
     try:
         import av
     except ImportError as err:
-        raise ImportError(
+        raise UserError(
             "videos need PyAV, which is not installed: pip install 'reenact-jax[video]'"
         ) from err
     return av
@@ -252,7 +260,7 @@ def _open_video(path: str | os.PathLike):
     try:
         container = av.open(str(path))
     except (av.error.FFmpegError, ValueError) as err:
-        raise MediaError(path, f"not a readable video ({err})") from err
+        raise MediaError(path, f"not a readable video ({_reason(err)})") from err
     with container:
         if not container.streams.video:
             raise MediaError(path, "the file has no video stream")
@@ -270,4 +278,4 @@ def _decode(path: str | os.PathLike, container, stream) -> Iterator:
             yield frame
             index += 1
     except av.error.FFmpegError as err:
-        raise MediaError(path, f"frame {index} cannot be decoded ({err})") from err
+        raise MediaError(path, f"frame {index} cannot be decoded ({_reason(err)})") from err

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import DenseLandmarks, MorphableModel, make_model
 
 NAME = "ict_facekit"
@@ -53,17 +54,17 @@ def load_ict_facekit(path: str | os.PathLike) -> MorphableModel:
       path: the .npz; keys and shapes as in docs/tracking.md.
 
     Raises:
-      ValueError: if the file is missing, is no .npz, or a key or shape is not as expected.
+      UserError: if the file is missing, is no .npz, or a key or shape is not as expected.
     """
     arrays = _read_arrays(Path(path))
     part_names = [str(name) for name in arrays["part_names"]]
     if _HEAD_AND_NECK not in part_names:
-        raise ValueError(f"{path}: expected a part named {_HEAD_AND_NECK}, found {part_names}")
+        raise UserError(f"{path}: expected a part named {_HEAD_AND_NECK}, found {part_names}")
     in_region = arrays["triangle_part"] != part_names.index(_HEAD_AND_NECK)
     scale = np.float32(_DECIMETRES_PER_UNIT)
     landmark_vertices = arrays["mediapipe468_vertices"]
     if landmark_vertices.min() < 0 or landmark_vertices.max() >= len(arrays["neutral"]):
-        raise ValueError(f"{path}: mediapipe468_vertices: expected indices of vertices")
+        raise UserError(f"{path}: mediapipe468_vertices: expected indices of vertices")
     return make_model(
         name=NAME,
         mean=arrays["neutral"] * scale - np.float32(ORIGIN),
@@ -83,22 +84,22 @@ def load_ict_facekit(path: str | os.PathLike) -> MorphableModel:
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of `_LAYOUT`, their shapes checked against it and against each other."""
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"{path}: no such file; expected ICT-FaceKit as .npz (see docs/tracking.md)"
         )
     if not zipfile.is_zipfile(path):
         # np.load would take it for a pickle and say so, which helps nobody.
-        raise ValueError(f"{path}: expected an .npz archive, found another kind of file")
+        raise UserError(f"{path}: expected an .npz archive, found another kind of file")
     with np.load(path, allow_pickle=False) as stored:
         missing = [name for name in _LAYOUT if name not in stored.files]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"{path}: expected the keys {', '.join(_LAYOUT)}; missing: {', '.join(missing)}"
             )
         try:
             arrays = {name: stored[name] for name in _LAYOUT}
         except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-            raise ValueError(f"{path}: damaged or pickled array ({err})") from err
+            raise UserError(f"{path}: damaged or pickled array ({err})") from err
     sizes: dict[str | int, int] = {}
     for name, layout in _LAYOUT.items():
         found = arrays[name].shape
@@ -108,6 +109,6 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             isinstance(e, str) or e == f for e, f in zip(expected, found, strict=True)
         )
         if not fits:
-            raise ValueError(f"{path}: {name}: expected shape {expected}, found {found}")
+            raise UserError(f"{path}: {name}: expected shape {expected}, found {found}")
         sizes |= {n: f for n, f in zip(layout, found, strict=True) if isinstance(n, str)}
     return arrays

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from reenact_jax.errors import UserError
+
 ASSET_NAME = "face_landmarker.task"
 ASSET_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 ASSET_URL = (
@@ -48,7 +50,7 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
         $REENACT_SHARED/assets and ../shared/assets.
 
     Raises:
-      ValueError: if it is nowhere, or is another file than the one tested with.
+      UserError: if it is nowhere, or is another file than the one tested with.
     """
     if path is None:
         folders = [os.environ.get("REENACT_ASSETS"), "assets"]
@@ -58,14 +60,14 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
         tried = [Path(path)]
     found = next((candidate for candidate in tried if candidate.is_file()), None)
     if found is None:
-        raise ValueError(
+        raise UserError(
             f"expected MediaPipe's {ASSET_NAME}, found none at "
             f"{', '.join(str(candidate) for candidate in tried)}: download it from {ASSET_URL} "
             "and set REENACT_ASSETS to its folder"
         )
     digest = hashlib.sha256(found.read_bytes()).hexdigest()
     if digest != ASSET_SHA256:
-        raise ValueError(
+        raise UserError(
             f"{found}: expected sha256 {ASSET_SHA256}, found {digest}: the file is damaged or of "
             f"another version; download {ASSET_URL}"
         )
@@ -81,8 +83,8 @@ class FaceLandmarker:
           asset: path of face_landmarker.task, or None to look for it (`find_asset`).
 
         Raises:
-          ValueError: if the model file is missing or is not the expected one.
-          ImportError: if MediaPipe is not installed.
+          UserError: if the model file is missing or is not the expected one, or if MediaPipe is
+            not installed.
         """
         asset = find_asset(asset)
         try:
@@ -90,7 +92,7 @@ class FaceLandmarker:
             from mediapipe.tasks.python.core.base_options import BaseOptions
             from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
         except ImportError as err:
-            raise ImportError(
+            raise UserError(
                 "tracking needs MediaPipe, which is not installed: "
                 "pip install 'reenact-jax[tracking]'"
             ) from err

@@ -31,7 +31,7 @@ def draw_overlay(
       landmarks: (L, 2) in [0, 1] across the frame, or None.
 
     Returns:
-      uint8 (P, P, 3): the frame enlarged by a whole factor to at least 768 pixels, with the drawing.
+      uint8 (P, P, 3): the frame, enlarged by a whole factor to at least 768 pixels, and drawn on.
     """
     size = frame.shape[0] * -(-_MIN_SIZE // frame.shape[0])
     picture = Image.fromarray(frame).resize((size, size), Image.Resampling.BICUBIC)

@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from reenact_jax import media
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.tracking.anchors import NUM_DENSE
@@ -24,7 +25,7 @@ from reenact_jax.tracking.landmarks import FaceLandmarker, Landmarks
 ON_MISSING = ("drop", "hold", "fail")
 
 
-class NoFaceError(ValueError):
+class NoFaceError(UserError):
     """No face where one is needed; names the file and, within a video, the frame."""
 
 
