@@ -1,0 +1,69 @@
+"""Configuration files become frozen dataclasses or clear errors."""
+
+import importlib
+import json
+
+import pytest
+
+from reenact_jax.config import check_same_run, from_config_dict, from_json, to_json
+from reenact_jax.errors import UserError
+from reenact_jax.files import write_text
+
+NAMES = ["vox", "clips", "demo"]
+
+
+def config_of(name):
+    return importlib.import_module(f"configs.{name}").get_config()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_config_file_is_complete_and_survives_json(name, tmp_path):
+    config = from_config_dict(config_of(name))
+    assert config.name == name
+    write_text(tmp_path / "config.json", to_json(config))
+    assert from_json(tmp_path / "config.json") == config
+
+
+def test_unknown_key_is_named_with_a_suggestion():
+    values = config_of("demo").to_dict()
+    values["train"]["batchsize"] = 4
+    with pytest.raises(UserError, match=r"config\.train\.batchsize.*did you mean.*batch_size"):
+        from_config_dict(values)
+
+
+def test_missing_key_is_named():
+    values = config_of("demo").to_dict()
+    del values["train"]["learning_rate"]
+    with pytest.raises(UserError, match=r"config\.train\.learning_rate is missing"):
+        from_config_dict(values)
+
+
+def test_refused_value_names_its_place():
+    values = config_of("demo").to_dict()
+    values["guidance"]["occlusion"] = "magic"
+    with pytest.raises(UserError, match=r"config\.guidance: expected occlusion"):
+        from_config_dict(values)
+
+
+def test_a_run_refuses_another_learning_configuration(tmp_path):
+    path = tmp_path / "config.json"
+    values = config_of("demo").to_dict()
+    check_same_run(from_config_dict(values), path)
+    write_text(path, to_json(from_config_dict(values)))
+    values["train"]["num_epochs"] += 1
+    values["data"]["data_dir"] = "elsewhere"
+    check_same_run(from_config_dict(values), path)
+    values["loss"]["style"] = 3.0
+    with pytest.raises(UserError, match=r"config\.loss\.style"):
+        check_same_run(from_config_dict(values), path)
+
+
+def test_paper_configuration_is_the_papers():
+    config = from_config_dict(config_of("vox"))
+    assert config.image_size == 256
+    assert (config.loss.perceptual, config.loss.style, config.loss.multi_scale_l1) == (1, 250, 0)
+    assert (config.train.batch_size, config.train.num_epochs) == (8, 100)
+    assert config.train.learning_rate == 1e-4 and config.train.decayed_learning_rate == 1e-5
+    assert config.network.flow_guidance and config.network.occlusion_guidance
+    assert config.network.reenactment.synthesis_guidance
+    assert json.loads(to_json(config))["face_model"]["name"] == "bfm2009"
