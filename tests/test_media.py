@@ -1,0 +1,196 @@
+"""Pictures and videos: round trips, upright frames, exact rates, and bad files."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reenact_jax import media
+
+pytest.importorskip("av")
+
+
+def gradient(height: int = 48, width: int = 64) -> np.ndarray:
+    """A picture in which every direction and channel is told apart."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([rows * 255 // height, columns * 255 // width, rows * 0 + 60], -1).astype(
+        np.uint8
+    )
+
+
+def write_video(path: Path, frames: list[np.ndarray], fps: Fraction | int = 25) -> Path:
+    with media.VideoWriter(path, fps) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def test_png_keeps_every_pixel_and_jpeg_nearly(tmp_path):
+    image = gradient()
+    media.write_image(tmp_path / "a.png", image)
+    media.write_image(tmp_path / "a.jpg", image)
+    np.testing.assert_array_equal(media.read_image(tmp_path / "a.png"), image)
+    # Quality 95 without colour subsampling: a few grey levels.
+    difference = np.abs(media.read_image(tmp_path / "a.jpg").astype(int) - image)
+    assert 0 < difference.max() < 12
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = gradient()
+    stored = Image.fromarray(np.rot90(image))  # orientation 6: turn clockwise to see it upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.save(tmp_path / "phone.png", exif=exif)
+    np.testing.assert_array_equal(media.read_image(tmp_path / "phone.png"), image)
+
+
+def test_grey_and_transparent_pictures_become_rgb(tmp_path):
+    Image.new("LA", (5, 4), (70, 255)).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(
+        media.read_image(tmp_path / "grey.png"), np.full((4, 5, 3), 70, np.uint8)
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", "truncated"], ids=["empty", "text", "cut"])
+def test_a_bad_picture_is_named(tmp_path, content):
+    path = tmp_path / "bad.png"
+    if content == "truncated":
+        media.write_image(path, np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+        content = path.read_bytes()[:3000]
+    path.write_bytes(content)
+    with pytest.raises(media.MediaError, match=r"bad\.png: not a readable picture"):
+        media.read_image(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    for read in (media.read_image, media.probe_video, lambda path: list(media.iterate_video(path))):
+        with pytest.raises(media.MediaError, match="gone: no such file"):
+            read(tmp_path / "gone")
+        with pytest.raises(media.MediaError, match="found a folder"):
+            read(tmp_path)
+
+
+def test_writing_a_picture_leaves_no_other_file_behind(tmp_path):
+    with pytest.raises(media.MediaError, match="suffixes"):
+        media.write_image(tmp_path / "a.txt", gradient())
+    with pytest.raises(ValueError, match="expected uint8"):
+        media.write_image(tmp_path / "a.png", gradient() / 255.0)
+    with pytest.raises(media.MediaError, match="cannot be written"):
+        media.write_image(tmp_path / "no_folder" / "a.png", gradient())
+    assert list(tmp_path.iterdir()) == []
+    media.write_image(tmp_path / "a.png", gradient())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(15, 2)], ids=str)
+def test_video_round_trip_keeps_frames_and_rational_rate(tmp_path, fps):
+    frames = [np.roll(gradient(), 4 * k, axis=1) for k in range(7)]
+    path = write_video(tmp_path / "a.mp4", frames, fps)
+    info = media.probe_video(path)
+    assert (info.fps, info.height, info.width, info.rotation) == (fps, 48, 64, 0)
+    assert info.num_frames == 7
+    read = list(media.iterate_video(path))
+    assert len(read) == 7
+    for frame, original in zip(read, frames, strict=True):
+        assert frame.dtype == np.uint8
+        # Lossy, with halved colour resolution: close on average. A frame off by one, a flip or
+        # exchanged channels differ by more than 8.
+        assert np.abs(frame.astype(int) - original).mean() < 4
+    assert np.abs(read[0].astype(int) - frames[1]).mean() > 8
+
+
+def display_matrix_of(path: Path, matrix: tuple[int, ...]) -> None:
+    """Overwrites the display matrix in the track header of an MP4 (ISO 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4
+    assert data[start] == 0  # version 0: the matrix lies 40 bytes behind the type
+    struct.pack_into(">9i", data, start + 40, *matrix)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("clockwise", [90, 180, 270])
+def test_display_rotation_is_applied(tmp_path, clockwise):
+    path = write_video(tmp_path / "phone.mp4", [gradient()] * 2)
+    stored = next(media.iterate_video(path))
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[clockwise]
+    one = 1 << 16
+    # (x, y) -> (a x + c y, b x + d y) with y down: cos, sin is a clockwise turn on the screen.
+    display_matrix_of(path, (cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30))
+    upright = next(media.iterate_video(path))
+    np.testing.assert_array_equal(upright, np.rot90(stored, -clockwise // 90))
+    info = media.probe_video(path)
+    assert (info.height, info.width) == upright.shape[:2]
+    assert info.rotation == 360 - clockwise
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a video at all", "cut"], ids=["empty", "text", "cut"]
+)
+def test_a_bad_video_is_named(tmp_path, content):
+    path = tmp_path / "bad.mp4"
+    if content == "cut":
+        content = write_video(path, [gradient()] * 3).read_bytes()[:600]
+    path.write_bytes(content)
+    for read in (media.probe_video, lambda path: list(media.iterate_video(path))):
+        with pytest.raises(media.MediaError, match=r"bad\.mp4: not a readable video"):
+            read(path)
+
+
+def test_a_video_without_frames_is_refused(tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "empty.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    for read in (media.probe_video, lambda path: list(media.iterate_video(path))):
+        with pytest.raises(media.MediaError, match="the video has no frames"):
+            read(path)
+
+
+def test_a_file_with_sound_alone_is_refused(tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        silence.rate = 8000
+        container.mux(stream.encode(silence))
+    with pytest.raises(media.MediaError, match="no video stream"):
+        media.probe_video(path)
+
+
+def test_an_interrupted_writer_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), media.VideoWriter(path, 25) as writer:
+        writer.write(gradient())
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([], "no frame was written"),
+        ([gradient(47, 64)], "even height and width"),
+        ([gradient(), gradient(64, 64)], "expected frames of shape"),
+        ([gradient() / 255.0], "expected uint8"),
+    ],
+    ids=["none", "odd", "other size", "float"],
+)
+def test_frames_that_do_not_make_a_video_leave_no_file(tmp_path, frames, message):
+    with pytest.raises(ValueError, match=message):
+        write_video(tmp_path / "a.mp4", frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_writer_names_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(media.MediaError, match="cannot be written"):
+        write_video(tmp_path / "gone" / "a.mp4", [gradient()])
+    with pytest.raises(media.MediaError, match=r"suffix \.mp4"):
+        media.VideoWriter(tmp_path / "a.avi", 25)
