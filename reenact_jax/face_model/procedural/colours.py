@@ -86,8 +86,8 @@ def make_masks(chart: HalfChart, points: np.ndarray) -> Masks:
 
     # Brow: between its two rows, with soft ends.
     u = (x - 0.29) / 0.20
-    across = smoothstep(0.0, 0.45, t - ring("brow_top")) * smoothstep(
-        0.0, 0.45, ring("brow_bottom") - t
+    across = smoothstep(-0.25, 0.3, t - ring("brow_top")) * smoothstep(
+        -0.25, 0.3, ring("brow_bottom") - t
     )
     brow = np.where(front, 0.9 * across, 0.0) * smoothstep(-1.02, -0.75, u)
     brow = np.clip(brow * smoothstep(1.08, 0.8, u), 0.0, 1.0)
@@ -104,7 +104,7 @@ def make_masks(chart: HalfChart, points: np.ndarray) -> Masks:
 
     in_lips = (t >= ring("lip_top")) & (t <= ring("lip_bottom")) & front
     from_edge = np.minimum(t - ring("lip_top"), ring("lip_bottom") - t)
-    lips = np.where(in_lips, smoothstep(-0.01, 0.34, from_edge), 0.0) * smoothstep(0.262, 0.222, x)
+    lips = np.where(in_lips, smoothstep(-0.01, 0.34, from_edge), 0.0) * smoothstep(0.252, 0.216, x)
     lips_mask = scatter(lips)
     cavity = np.zeros(chart.num_vertices)
     inner = len(chart.mouth_bag)

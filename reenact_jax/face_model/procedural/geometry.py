@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 
 from reenact_jax.face_model.procedural.chart import EAR_RIM, EAR_ROOT, ROW_INDEX, HalfChart
 
@@ -29,7 +30,7 @@ class HeadShape:
     forehead_slope: float = 0.0
     brow_ridge: float = 0.022
     brow_height: float = 0.0
-    brow_thickness: float = 0.035
+    brow_thickness: float = 0.027
     brow_slant: float = 0.0
     eye_spacing: float = 0.0
     eye_width: float = 0.142
@@ -52,7 +53,8 @@ class HeadShape:
     neck_width: float = 1.0
     ear_size: float = 1.0
     ear_out: float = 0.0
-    hair_volume: float = 0.06
+    hair_top: float = 0.075
+    hair_sides: float = 0.055
     # Expressions that change the rows of the lids themselves.
     blink: float = 0.0
     wide: float = 0.0
@@ -78,14 +80,14 @@ _PROFILES = {
     "lids": ((EYE_Y, 0.55), (0.695, EYE_Y, -0.155), (0.05, -1.045)),
     "bag": ((0.02, 0.545), (0.69, 0.045, -0.155), (0.0, -1.03)),
     "mid_nose": ((-0.06, 0.545), (0.685, -0.01, -0.15), (-0.05, -1.01)),
-    "nose_tip": ((-0.235, 0.565), (0.67, -0.13, -0.15), (-0.15, -0.96)),
-    "nose_base": ((-0.335, 0.585), (0.655, -0.20, -0.15), (-0.22, -0.92)),
-    "lip_top": ((-0.465, 0.595), (0.625, -0.27, -0.155), (-0.29, -0.87)),
-    "mouth": ((-0.535, 0.585), (0.618, -0.325, -0.16), (-0.34, -0.835)),
-    "lip_bottom": ((-0.625, 0.565), (0.60, -0.38, -0.165), (-0.40, -0.80)),
-    "chin_crease": ((-0.70, 0.53), (0.583, -0.425, -0.175), (-0.45, -0.775)),
-    "chin_front": ((-0.815, 0.52), (0.555, -0.485, -0.19), (-0.51, -0.75)),
-    "chin_bottom": ((-0.945, 0.40), (0.505, -0.565, -0.22), (-0.58, -0.73)),
+    "nose_tip": ((-0.235, 0.565), (0.677, -0.13, -0.15), (-0.15, -0.96)),
+    "nose_base": ((-0.335, 0.585), (0.665, -0.20, -0.15), (-0.22, -0.92)),
+    "lip_top": ((-0.465, 0.595), (0.650, -0.27, -0.155), (-0.29, -0.87)),
+    "mouth": ((-0.535, 0.585), (0.634, -0.325, -0.16), (-0.34, -0.835)),
+    "lip_bottom": ((-0.625, 0.565), (0.615, -0.38, -0.165), (-0.40, -0.80)),
+    "chin_crease": ((-0.70, 0.53), (0.596, -0.425, -0.175), (-0.45, -0.775)),
+    "chin_front": ((-0.815, 0.52), (0.563, -0.485, -0.19), (-0.51, -0.75)),
+    "chin_bottom": ((-0.945, 0.40), (0.51, -0.565, -0.22), (-0.58, -0.73)),
     "under_chin": ((-0.965, 0.17), (0.42, -0.66, -0.27), (-0.68, -0.715)),
     "neck_top": ((-1.03, -0.01), (0.39, -0.80, -0.32), (-0.82, -0.71)),
     "neck_bottom": ((-1.75, 0.02), (0.42, -1.75, -0.33), (-1.75, -0.76)),
@@ -121,7 +123,7 @@ class _Loft:
         front_y, front_z, side_x, side_y, side_z, back_y, back_z = table.T.copy()
 
         above = smoothstep(_at("brow_top"), _at("upper_top"), t)
-        jaw = smoothstep(_at("nose_base"), _at("chin_front"), t) * (t <= _at("under_chin"))
+        jaw = smoothstep(_at("bag"), _at("chin_front"), t) * (t <= _at("under_chin"))
         neck = smoothstep(_at("chin_bottom"), _at("neck_top"), t)
         face = (1.0 - above) * (1.0 - neck)
         side_x *= 1.0 + (shape.face_width - 1.0) * face + (shape.skull_width - 1.0) * above
@@ -136,7 +138,12 @@ class _Loft:
         back_y += shape.forehead_height * smoothstep(_at("hairline"), _at("upper_top"), t)
         front_z -= shape.forehead_slope * bump(t, t, _at("hairline"), _at("hairline"), 1.6, 1.6)
         values = np.stack([front_y, front_z, side_x, side_y, side_z, back_y, back_z], axis=-1)
-        self._curve = PchipInterpolator(t, values)
+        # A monotone interpolant, smoothed: its kinks at the knots would show as folds.
+        fine = np.linspace(t[0], t[-1], 1 + 20 * (len(t) - 1))
+        curves = PchipInterpolator(t, values)(fine)
+        smooth = gaussian_filter1d(curves, 11.0, axis=0, mode="nearest")
+        ends = smoothstep(0.0, 1.0, fine)[:, None] * smoothstep(t[-1], t[-1] - 1.0, fine)[:, None]
+        self._curve = PchipInterpolator(fine, curves + ends * (smooth - curves))
 
     def __call__(self, t: np.ndarray, column: np.ndarray) -> np.ndarray:
         """Positions (..., 3) for row coordinates and columns (0 to 2) of equal shape."""
@@ -170,6 +177,13 @@ def _eye(shape: HeadShape) -> _Eye:
         outer=np.array([middle + shape.eye_width, level + 0.002 + 0.5 * shape.eye_slant]),
         centre=np.array([middle, level, 0.345 - shape.eye_depth]),
     )
+
+
+def mouth_line(shape: HeadShape, x: np.ndarray) -> np.ndarray:
+    """Height at which the closed lips meet."""
+    inside = np.clip(x / shape.mouth_width, 0.0, 1.0)
+    dip = 0.007 * (1.0 - inside**2) + 0.007 * np.exp(-((inside / 0.35) ** 2))
+    return CORNER_Y + shape.mouth_level - dip
 
 
 def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> dict:
@@ -226,8 +240,7 @@ def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> d
     # Mouth.
     xm = x[_at("mouth")]
     inside = np.clip(xm / shape.mouth_width, 0.0, 1.0)
-    line = CORNER_Y + shape.mouth_level + 0.012 * (1.0 - inside**2) * (inside < 1.0)
-    line = line - 0.010 * np.exp(-((inside / 0.35) ** 2)) * (inside < 1.0)
+    line = mouth_line(shape, xm)
     full = np.sqrt(np.maximum(0.0, 1.0 - inside**2))
     bow = np.exp(-(((inside - 0.27) / 0.16) ** 2)) - np.exp(-((inside / 0.13) ** 2)) * 0.5
     fan = smoothstep(0.0, 0.30, xm - shape.mouth_width)
@@ -296,8 +309,8 @@ def _bumps(shape: HeadShape, eye: _Eye, p: np.ndarray, column: np.ndarray) -> np
     height = np.zeros_like(z)
     # Brow ridge and sockets.
     height += (0.02 + shape.brow_ridge) * bump(x, y, 0.22, ey + 0.155, 0.16, 0.055)
-    height -= 0.085 * bump(x, y, ex - 0.02, ey - 0.005, 0.145, 0.075)
-    height -= 0.060 * bump(x, y, 0.125, ey - 0.01, 0.05, 0.075)
+    height -= 0.080 * bump(x, y, ex - 0.045, ey - 0.005, 0.125, 0.075)
+    height -= 0.040 * bump(x, y, 0.13, ey - 0.01, 0.05, 0.075)
     # Cheekbones, cheeks, the hollow beside the mouth, the fold from nose to mouth.
     height += (0.028 + shape.cheekbone) * bump(x, y, 0.40, -0.11, 0.13, 0.09)
     height += (0.012 + shape.cheek_fullness) * bump(x, y, 0.37, -0.38, 0.13, 0.15)
@@ -309,7 +322,7 @@ def _bumps(shape: HeadShape, eye: _Eye, p: np.ndarray, column: np.ndarray) -> np
     wide = shape.mouth_width / 0.245
     height += 0.026 * fullness[0] * bump(x, y, 0.0, my + 0.036, 0.13 * wide, 0.026)
     height += 0.030 * fullness[1] * bump(x, y, 0.0, my - 0.050, 0.12 * wide, 0.030)
-    height -= 0.036 * bump(x, y, 0.0, my, 0.11 * wide, 0.014)
+    height -= 0.036 * bump(x, y - mouth_line(shape, x), 0.0, 0.0, 0.11 * wide, 0.014)
     height -= 0.010 * bump(x, y, 0.0, my + 0.14, 0.018, 0.05)
     height -= 0.030 * bump(x, y, 0.0, my - 0.145, 0.16, 0.035)
     chin_y = -0.82 - shape.chin_height
@@ -322,9 +335,10 @@ def _bumps(shape: HeadShape, eye: _Eye, p: np.ndarray, column: np.ndarray) -> np
     s = np.clip((top - y) / (top - tip), 0.0, 1.0)
     ridge = 0.030 + shape.nose_bridge * (1.0 - s) + 0.165 * shape.nose_height * s**1.25
     ridge += shape.nose_hump * np.exp(-(((s - 0.45) / 0.25) ** 2))
-    ridge *= smoothstep(ey + 0.16, ey + 0.0, y) * smoothstep(base + 0.005, tip + 0.005, y)
+    ridge *= smoothstep(ey + 0.16, ey + 0.0, y) * smoothstep(base - 0.005, tip + 0.030, y)
     half_width = shape.nose_width * (0.066 + 0.034 * s**2)
-    height += ridge * np.exp(-(np.abs(x / half_width) ** 2.4))
+    across = np.exp(-((x / half_width) ** 2))
+    height += ridge * (0.78 * across + 0.22 * np.exp(-((x / (2.0 * half_width)) ** 2)))
     height += 0.030 * shape.nose_height * bump(x, y, 0.0, tip, 0.055 * shape.nose_width, 0.045)
     wing = bump(x, y, 0.118 * shape.nose_width, tip - 0.028, 0.042, 0.044)
     height += 0.085 * wing * smoothstep(base - 0.02, base + 0.05, y)
@@ -335,8 +349,8 @@ def _bumps(shape: HeadShape, eye: _Eye, p: np.ndarray, column: np.ndarray) -> np
     cx, cy, cz = eye.centre
     squared = LID_RADIUS**2 - (x - cx) ** 2 - (y - cy) ** 2
     sphere = cz + np.sqrt(np.maximum(squared, 0.0))
-    near = smoothstep(0.0, 0.25 * LID_RADIUS**2, squared) * (front > 0)
-    z = z + near * (_smooth_max(z, sphere, 0.012) - z)
+    near = smoothstep(0.0, 0.35 * LID_RADIUS**2, squared) * (front > 0)
+    z = z + near * (_smooth_max(z, sphere, 0.022) - z)
     return np.stack([x, y, z], axis=-1)
 
 
@@ -354,7 +368,9 @@ def _ears_and_hair(
     z = z - lean
     y = y + 0.03 * profile * rise
     # Hair stands off the skull, less and less towards its edge.
-    volume = shape.hair_volume * hair_mask(t + 0.4, column, 1.2)
+    top = smoothstep(_at("hairline"), _at("upper_top"), t)
+    volume = shape.hair_sides + (shape.hair_top - shape.hair_sides) * top
+    volume = volume * hair_mask(t + 0.4, column, 1.2)
     volume = volume * (1.0 - 0.9 * bump(arc, y, 0.1, 0.1, 0.13, 0.22) * (column > 0.8))
     centre = np.array([0.0, 0.15, -0.28])
     direction = np.stack([x, y, z], axis=-1) - centre
@@ -366,10 +382,10 @@ def _ears_and_hair(
 # front of the ear, passes over the ear and falls behind it to the nape.
 _HAIR_EDGE = np.array(
     [
-        [0.0, 3.0],
-        [0.35, 2.9],
-        [0.60, 2.75],
-        [0.76, 3.1],
+        [0.0, 3.1],
+        [0.35, 2.85],
+        [0.60, 2.55],
+        [0.76, 2.95],
         [0.86, 4.2],
         [0.93, 6.0],
         [0.975, 7.6],

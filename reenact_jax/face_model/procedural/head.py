@@ -24,7 +24,7 @@ from reenact_jax.face_model.procedural.modes import (
 )
 
 # Multiplies the intervals of the chart's knots; `full` comes out at BFM's size.
-_DENSITY = {"light": 1.0, "full": 2.7}
+_DENSITY = {"light": 1.0, "full": 2.6}
 # Positions are rounded to this many decimals, so that the last bits of a platform's sine do not
 # change the model's fingerprint.
 _DECIMALS = 5

@@ -20,11 +20,11 @@ from reenact_jax.face_model.procedural.geometry import (
 
 # Name -> change of HeadShape per standard deviation.
 IDENTITY_MODES: dict[str, dict[str, float]] = {
-    "faceWidth": {"face_width": 0.045, "skull_width": 0.035, "jaw_width": 0.0},
+    "faceWidth": {"face_width": 0.045, "skull_width": 0.035},
     "skullWidth": {"skull_width": 0.04},
-    "jawWidth": {"jaw_width": 0.065},
+    "jawWidth": {"jaw_width": 0.05},
     "cheekbones": {"cheekbone": 0.018},
-    "cheekFullness": {"cheek_fullness": 0.022, "jaw_width": 0.02},
+    "cheekFullness": {"cheek_fullness": 0.020, "jaw_width": 0.012},
     "chinHeight": {"chin_height": 0.040},
     "chinForward": {"chin_forward": 0.035},
     "chinWidth": {"chin_width": 0.05},
@@ -55,7 +55,8 @@ IDENTITY_MODES: dict[str, dict[str, float]] = {
     "neckWidth": {"neck_width": 0.06},
     "earSize": {"ear_size": 0.06},
     "earsOut": {"ear_out": 0.022},
-    "hairVolume": {"hair_volume": 0.022},
+    "hairTop": {"hair_top": 0.028},
+    "hairSides": {"hair_sides": 0.024},
 }
 
 
