@@ -1,0 +1,46 @@
+"""Turns VoxCeleb clips with Deng coefficients into a folder of prepared clips.
+
+  python scripts/prepare_voxceleb.py --videos vox-png --coefficients vox-mat \
+    --face_model BFM_model_front.mat --out data/prepared/voxceleb
+
+The clips are those of the First Order Motion Model's recipe (MP4 files or folders of PNG files in
+train/ and test/), the coefficients one .mat file a clip with `coeff` and `transform_params`. A run
+that was stopped continues where it was. docs/data.md has the details.
+"""
+
+import argparse
+
+from reenact_jax.data import voxceleb
+from reenact_jax.errors import run_command
+from reenact_jax.face_model.bfm import load_bfm_front
+
+
+def main(options: argparse.Namespace) -> None:
+    report = voxceleb.import_clips(
+        options.videos,
+        options.coefficients,
+        options.out,
+        load_bfm_front(options.face_model),
+        image_size=options.image_size,
+        keep_tested_persons=options.keep_tested_persons,
+        progress=True,
+    )
+    print(report.summary())
+    print(f"report: {options.out}/report.json")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--videos", required=True, help="folder of clips")
+    parser.add_argument("--coefficients", required=True, help="folder of .mat files")
+    parser.add_argument("--face_model", required=True, help="BFM_model_front.mat")
+    parser.add_argument("--out", required=True, help="folder to fill with prepared clips")
+    parser.add_argument("--image_size", type=int, default=256, help="side of the frames")
+    parser.add_argument(
+        "--keep_tested_persons",
+        action="store_true",
+        help="keep training clips of persons who are also in the test set",
+    )
+    run_command(main, parser.parse_args())
