@@ -41,7 +41,7 @@ def bilinear_sample(image: jax.Array, grid_xy: jax.Array) -> jax.Array:
         )
     height, width, channels = image.shape
     # One row of C numbers per tap, so that a gather copies (and its transpose adds) whole rows.
-    rows = image.astype(jnp.float32).reshape(height * width, channels)
+    rows = jnp.asarray(image, jnp.float32).reshape(height * width, channels)
     position = grid_xy.astype(jnp.float32) - 0.5
     corner = jnp.floor(position)
     weight_high = position - corner
@@ -54,9 +54,9 @@ def bilinear_sample(image: jax.Array, grid_xy: jax.Array) -> jax.Array:
             weight_y = weight_high[..., 1] if step_y else 1.0 - weight_high[..., 1]
             inside = (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
             weight = jnp.where(inside, weight_x * weight_y, 0.0)
-            # Clipped as floats: far or non-finite positions have no defined integer.
-            index = jnp.where(inside, row * width + column, 0.0).astype(jnp.int32)
-            tap = rows.at[index].get(mode="promise_in_bounds")
+            # Far and non-finite positions have no defined integer, so they go to pixel 0 before.
+            row, column = (jnp.where(inside, i, 0.0).astype(jnp.int32) for i in (row, column))
+            tap = rows.at[row * width + column].get(mode="promise_in_bounds")
             sampled = sampled + weight[..., None] * tap
     return sampled.astype(image.dtype)
 
