@@ -59,14 +59,15 @@ def encode_image(pixels: np.ndarray, file_format: str = "png") -> bytes:
 
 
 def decode_image(encoded: bytes) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 of PNG or JPEG bytes.
+    """Pixels (H, W, 3) uint8 (read-only) of PNG or JPEG bytes.
 
     Raises:
       ValueError: if the bytes cannot be decoded, truncated ones included.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            return np.array(image.convert("RGB"))
+            # `convert` copies even where there is nothing to convert.
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         raise ValueError(f"expected a complete PNG or JPEG image: {err}") from err
 
