@@ -5,13 +5,11 @@ after the other; `pairs` holds the fixed evaluation pairs, each complete in itse
 stored as the encoded bytes that the prepared folder holds, and TensorFlow is never imported: TFDS
 needs it to encode arrays, and in its generator-based builder also for any split above 1 GB (the
 sorting of its examples spills to TensorFlow's file layer). Builders here write shard by shard,
-which streams, keeps the order, and runs on Apache Beam as it is.
+which streams, keeps the order, and is the unit that TFDS hands to Apache Beam.
 """
 
-import dataclasses
 import fcntl
 import hashlib
-import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,20 +19,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from reenact_jax.data import images, prepared
+from reenact_jax.data import images, prepared, records
 from reenact_jax.data.evaluation_pairs import PairCounts, draw_pairs, pairs_hash
-from reenact_jax.data.info import DatasetInfo
 from reenact_jax.errors import UserError
-from reenact_jax.face_model.parameters import FIELDS, FaceParameters
-
-FRAMES = "frames"
-PAIRS = "pairs"
 
 # Whole clips go into a shard until it has this many frames; a shard is held in memory while it is
 # written (about 150 MB of 256-pixel JPEG).
 _FRAMES_PER_SHARD = 4096
-
-_ROLES = ("source", "driving")
 
 
 class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
@@ -44,10 +35,10 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
       PAIR_COUNTS: evaluation pairs to draw where the prepared folder has no `pairs/`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version(records.VERSION)
     BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name=FRAMES, description="one record a frame"),
-        tfds.core.BuilderConfig(name=PAIRS, description="fixed evaluation pairs"),
+        tfds.core.BuilderConfig(name=records.FRAMES, description="one record a frame"),
+        tfds.core.BuilderConfig(name=records.PAIRS, description="fixed evaluation pairs"),
     ]
     PAIR_COUNTS = PairCounts(self_per_clip=20, cross_per_clip=20)
 
@@ -63,44 +54,22 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        image = tfds.features.Image(shape=(self._dataset.image_size,) * 2 + (3,))
-        parameters = {
-            name: tfds.features.Tensor(shape=(width,), dtype=np.float32)
-            for name, width in self._dataset.face_model.field_widths.items()
+        make_features = {
+            records.FRAMES: records.frame_features,
+            records.PAIRS: records.pair_features,
         }
-        if self.builder_config.name == FRAMES:
-            features = {
-                "image": image,
-                **parameters,
-                "clip_id": tfds.features.Text(),
-                "person_id": tfds.features.Text(),
-                "frame_index": tfds.features.Scalar(np.int32),
-            }
-        else:
-            features = {
-                "pair_id": tfds.features.Text(),
-                "kind": tfds.features.Text(),
-                "target_image": image,
-                "has_target": tfds.features.Scalar(np.bool_),
-            }
-            for role in _ROLES:
-                features |= {
-                    f"{role}_image": image,
-                    **{f"{role}_{name}": feature for name, feature in parameters.items()},
-                    f"{role}_clip_id": tfds.features.Text(),
-                    f"{role}_frame_index": tfds.features.Scalar(np.int32),
-                }
+        features = make_features[self.builder_config.name](self._dataset)
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{self.__doc__} {self.builder_config.description}.",
-            features=tfds.features.FeaturesDict(features),
+            features=features,
             metadata=tfds.core.MetadataDict(),
             disable_shuffling=True,
         )
 
     def _shard_iterators_per_split(self, dl_manager) -> dict[str, list[Callable]]:
         headers = read_headers(self._root)
-        if self.builder_config.name == FRAMES:
+        if self.builder_config.name == records.FRAMES:
             return self._frame_shards(headers)
         return self._pair_shards(headers)
 
@@ -111,7 +80,8 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
             clips[split] = [[clip.clip_id, clip.person_id, clip.num_frames] for clip in own]
             if own:
                 shards[split] = [
-                    _FrameShard(self._root, ids, self.on_example) for ids in _whole_clips(own)
+                    records.FrameShard(self._root, ids, self.on_example)
+                    for ids in _whole_clips(own)
                 ]
         self._keep(clips=clips)
         return shards
@@ -122,7 +92,7 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         black = images.encode_image(np.zeros((self._dataset.image_size,) * 2 + (3,), np.uint8))
         return {
             "test": [
-                _PairShard(self._root, tuple(pairs[i : i + 1024]), black, self.on_example)
+                records.PairShard(self._root, tuple(pairs[i : i + 1024]), black, self.on_example)
                 for i in range(0, len(pairs), 1024)
             ]
         }
@@ -133,6 +103,9 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
     def _log_download_done(self) -> None:
         """See `_log_download_bytes`."""
 
+    def _example_writer(self) -> tfds.core.writer.ExampleWriter:
+        return records.PlainWriter(self.info.file_format)
+
     def _keep(self, **values) -> None:
         """Stores what readers need beside the records (metadata.json)."""
         self.info.metadata.update(
@@ -140,11 +113,13 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         )
 
 
-class Clips(PreparedFolderBuilder):
+# Not registered: packed datasets are read from their files alone, by us and by `tfds.data_source`,
+# which would call a registered class for reading, without a prepared folder.
+class Clips(PreparedFolderBuilder, skip_registration=True):
     """Any folder of prepared talking-head clips."""
 
 
-class VoxcelebPairs(PreparedFolderBuilder):
+class VoxcelebPairs(PreparedFolderBuilder, skip_registration=True):
     """VoxCeleb1, cropped as for the First Order Motion Model, with fitted parameters.
 
     20 self and 20 cross pairs for each test video, as the paper has them (10,280 and 10,280 for 514
@@ -152,79 +127,19 @@ class VoxcelebPairs(PreparedFolderBuilder):
     """
 
 
-class Celebv(PreparedFolderBuilder):
+class Celebv(PreparedFolderBuilder, skip_registration=True):
     """CelebV (ReenactGAN): five persons, 1,000 cross pairs for each of them as the source."""
 
     PAIR_COUNTS = PairCounts(cross_per_person=1000)
 
 
-class TalkingHeads(PreparedFolderBuilder):
+class TalkingHeads(PreparedFolderBuilder, skip_registration=True):
     """Synthetic talking heads with exact parameters and true cross-identity answers."""
 
 
 BUILDERS: dict[str, type[PreparedFolderBuilder]] = {
     builder.name: builder for builder in (Clips, VoxcelebPairs, Celebv, TalkingHeads)
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class _FrameShard:
-    """Makes the records of some whole clips. A class, so that it can be sent to other processes."""
-
-    root: Path
-    clip_ids: tuple[str, ...]
-    on_example: Callable[[], None] | None
-
-    def __call__(self) -> Iterator[tuple[str, dict]]:
-        for clip_id in self.clip_ids:
-            clip = prepared.read_clip(self.root, clip_id)
-            for i, frame in enumerate(clip.frames):
-                yield (
-                    f"{clip_id}/{i:06d}",
-                    {
-                        "image": io.BytesIO(frame),
-                        **_leaves(clip.parameters[i]),
-                        "clip_id": clip.clip_id,
-                        "person_id": clip.person_id,
-                        "frame_index": np.int32(i),
-                    },
-                )
-                if self.on_example:
-                    self.on_example()
-
-
-@dataclasses.dataclass(frozen=True)
-class _PairShard:
-    """Makes the records of some evaluation pairs."""
-
-    root: Path
-    pairs: tuple[prepared.PreparedPair, ...]
-    black: bytes
-    on_example: Callable[[], None] | None
-
-    def __call__(self) -> Iterator[tuple[str, dict]]:
-        for pair in self.pairs:
-            example = {"pair_id": pair.pair_id, "kind": pair.kind}
-            for role, (clip_id, i) in (("source", pair.source), ("driving", pair.driving)):
-                frame, parameters = prepared.read_frame(self.root, clip_id, i)
-                example |= {
-                    f"{role}_image": io.BytesIO(frame),
-                    **_leaves(parameters, f"{role}_"),
-                    f"{role}_clip_id": clip_id,
-                    f"{role}_frame_index": np.int32(i),
-                }
-            target = pair.target
-            if target is None and pair.kind == "self":
-                target = frame  # the driving frame, read last
-            example["has_target"] = np.bool_(target is not None)
-            example["target_image"] = io.BytesIO(self.black if target is None else target)
-            yield pair.pair_id, example
-            if self.on_example:
-                self.on_example()
-
-
-def _leaves(parameters: FaceParameters, prefix: str = "") -> dict[str, np.ndarray]:
-    return {prefix + name: getattr(parameters, name) for name in FIELDS}
 
 
 def _whole_clips(headers: list[prepared.ClipHeader]) -> Iterator[tuple[str, ...]]:
@@ -317,7 +232,10 @@ def pack(
     folder = Path(data_dir) / name
     folder.mkdir(parents=True, exist_ok=True)
     num_pairs = len(evaluation_pairs(prepared_root, headers, BUILDERS[name].PAIR_COUNTS))
-    totals = {FRAMES: sum(header.num_frames for header in headers), PAIRS: num_pairs}
+    totals = {
+        records.FRAMES: sum(header.num_frames for header in headers),
+        records.PAIRS: num_pairs,
+    }
     with open(folder / ".lock", "w") as lock:
         # Freed by the system when the process dies; so what is incomplete belongs to no one.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -351,8 +269,3 @@ def _build(builder: PreparedFolderBuilder, total: int, progress: bool) -> None:
         # Nothing is downloaded, but TFDS makes a folder for it.
         with tempfile.TemporaryDirectory() as downloads:
             builder.download_and_prepare(download_dir=downloads)
-
-
-def dataset_facts(builder: tfds.core.DatasetBuilder) -> DatasetInfo:
-    """The facts that were stored when the dataset was packed."""
-    return DatasetInfo.from_dict(dict(builder.info.metadata["info"]))

@@ -10,12 +10,10 @@ from tensorflow_datasets.core import decode
 from tensorflow_datasets.proto import tf_example_pb2
 
 from reenact_jax.data import images
-from reenact_jax.data.builders import FRAMES, PAIRS, PreparedFolderBuilder
 from reenact_jax.data.info import DatasetInfo
+from reenact_jax.data.records import FRAMES, PAIRS, VERSION
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.parameters import FIELDS, FaceParameters
-
-_VERSION = str(PreparedFolderBuilder.VERSION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,10 +239,10 @@ def open_pairs(data_dir: str | Path, name: str) -> PairDataset:
 
 
 def _existing(data_dir: str | Path, name: str, config: str) -> Path:
-    folder = Path(data_dir) / name / config / _VERSION
+    folder = Path(data_dir) / name / config / VERSION
     if folder.is_dir():
         return folder
-    if config == PAIRS and (Path(data_dir) / name / FRAMES / _VERSION).is_dir():
+    if config == PAIRS and (Path(data_dir) / name / FRAMES / VERSION).is_dir():
         raise UserError(
             f"dataset {name}: expected evaluation pairs at {folder}, found none: there are no test "
             "clips to draw them from, or packing was interrupted; run scripts/pack.py again"

@@ -256,10 +256,10 @@ def test_large_sets_are_cut_into_shards_of_whole_clips(tmp_path, prepared_root, 
 
 
 def test_tfds_alone_reads_the_files(data_dir):
-    source = tfds.builder_from_directory(data_dir / "clips" / "frames" / "1.0.0").as_data_source(
-        "train"
-    )
+    source = tfds.data_source("clips", split="train", data_dir=data_dir)
     np.testing.assert_array_equal(source[3]["image"], frame_pixels("anna#v1#000001", 3))
+    pairs = tfds.data_source("clips/pairs", split="test", data_dir=data_dir)
+    assert len(pairs) == 58 and pairs[0]["kind"] == b"cross"
 
 
 def test_tensorflow_is_never_imported(tmp_path, prepared_root):
