@@ -1,6 +1,6 @@
 """Packs a folder of prepared clips into a TFDS dataset (ArrayRecord files).
 
-python scripts/pack.py --prepared PREPARED_FOLDER --data_dir data --name clips
+python scripts/pack.py prepared/clips --name clips --data-dir data
 """
 
 import argparse
@@ -24,8 +24,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prepared", required=True, help="folder of prepared clips")
-    parser.add_argument("--data_dir", required=True, help="where packed datasets live")
+    parser.add_argument("prepared", help="folder of prepared clips")
+    parser.add_argument("--data-dir", default="data", help="where packed datasets live")
     parser.add_argument("--name", default="clips", choices=sorted(builders.BUILDERS))
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a dataset packed from other clips"

@@ -1,7 +1,7 @@
 """Turns VoxCeleb clips with Deng coefficients into a folder of prepared clips.
 
-  python scripts/prepare_voxceleb.py --videos vox-png --coefficients vox-mat \
-    --face_model BFM_model_front.mat --out data/prepared/voxceleb
+  python scripts/prepare_voxceleb.py vox-png --coefficients vox-mat \\
+    --face-model assets/BFM_model_front.mat --out prepared/voxceleb
 
 The clips are those of the First Order Motion Model's recipe (MP4 files or folders of PNG files in
 train/ and test/), the coefficients one .mat file a clip with `coeff` and `transform_params`. A run
@@ -33,13 +33,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--videos", required=True, help="folder of clips")
+    parser.add_argument("videos", help="folder of clips")
     parser.add_argument("--coefficients", required=True, help="folder of .mat files")
-    parser.add_argument("--face_model", required=True, help="BFM_model_front.mat")
+    parser.add_argument("--face-model", required=True, help="BFM_model_front.mat")
     parser.add_argument("--out", required=True, help="folder to fill with prepared clips")
-    parser.add_argument("--image_size", type=int, default=256, help="side of the frames")
+    parser.add_argument("--image-size", type=int, default=256, help="side of the frames")
     parser.add_argument(
-        "--keep_tested_persons",
+        "--keep-tested-persons",
         action="store_true",
         help="keep training clips of persons who are also in the test set",
     )

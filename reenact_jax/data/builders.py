@@ -251,7 +251,7 @@ def pack(
                     raise UserError(
                         f"{target}: expected the content of {prepared_root} ({content}), found a "
                         "dataset packed from other clips: pass --overwrite, delete it or choose "
-                        "another data_dir"
+                        "another --data-dir"
                     )
                 shutil.rmtree(target)
                 builder = BUILDERS[name](

@@ -249,7 +249,7 @@ def _existing(data_dir: str | Path, name: str, config: str) -> Path:
         )
     raise UserError(
         f"dataset {name}: expected it at {folder}, found nothing. Build it with\n"
-        f"  python scripts/pack.py --prepared PREPARED_FOLDER --data_dir {data_dir} --name {name}\n"
+        f"  python scripts/pack.py PREPARED_FOLDER --name {name} --data-dir {data_dir}\n"
         "from a folder of prepared clips (docs/data.md says how to get one). "
         "configs/demo.py runs without any download."
     )

@@ -219,10 +219,9 @@ def run(command):
 def test_the_scripts_take_raw_files_to_a_packed_dataset(raw, bfm_path, model, tmp_path):
     out = tmp_path / "prepared"
     for arguments in (
-        ["scripts/prepare_voxceleb.py", "--videos", raw.videos, "--coefficients"]
-        + [raw.coefficients, "--face_model", bfm_path, "--out", out],
-        ["scripts/pack.py", "--prepared", out, "--data_dir", tmp_path / "data"]
-        + ["--name", "voxceleb_pairs"],
+        ["scripts/prepare_voxceleb.py", raw.videos, "--coefficients"]
+        + [raw.coefficients, "--face-model", bfm_path, "--out", out],
+        ["scripts/pack.py", out, "--data-dir", tmp_path / "data"] + ["--name", "voxceleb_pairs"],
     ):
         command = [sys.executable, *map(str, arguments)]
         done = run(command)
@@ -236,8 +235,8 @@ def test_the_scripts_take_raw_files_to_a_packed_dataset(raw, bfm_path, model, tm
 
 
 def test_a_script_ends_with_one_message_on_bad_input(tmp_path):
-    command = [sys.executable, "scripts/pack.py", "--prepared", str(tmp_path)]
-    command += ["--data_dir", str(tmp_path / "data"), "--name", builders.Clips.name]
+    command = [sys.executable, "scripts/pack.py", str(tmp_path)]
+    command += ["--data-dir", str(tmp_path / "data"), "--name", builders.Clips.name]
     done = run(command)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
