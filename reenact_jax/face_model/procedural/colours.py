@@ -27,12 +27,13 @@ from reenact_jax.face_model.procedural.geometry import (
 )
 
 SKIN = np.array([0.74, 0.545, 0.45])
-HAIR = np.array([0.25, 0.175, 0.125])
+HAIR = np.array([0.27, 0.195, 0.14])
 BROW = np.array([0.23, 0.155, 0.115])
 LIPS = np.array([0.66, 0.355, 0.335])
 LASH = np.array([0.10, 0.065, 0.055])
 SCLERA = np.array([0.90, 0.88, 0.86])
-IRIS = np.array([0.33, 0.235, 0.15])
+IRIS = np.array([0.28, 0.21, 0.155])
+FRECKLES = np.array([-0.030, -0.034, -0.030])
 TEETH = np.array([0.90, 0.87, 0.80])
 CAVITY = np.array([0.13, 0.03, 0.03])
 
@@ -211,6 +212,7 @@ def mean_colours(masks: Masks) -> np.ndarray:
     flush = np.array([0.03, -0.035, -0.03])
     colours += masks.shade[:, None] * (
         masks.skin[:, None] * (masks.cheeks + 0.6 * masks.nose)[:, None] * flush
+        + (masks.skin * masks.freckles)[:, None] * FRECKLES
         + 0.012 * (masks.skin * masks.mottle)[:, None] * np.array([1.0, 0.8, 0.7])
         + (masks.hair * masks.strands)[:, None] * np.array([0.045, 0.032, 0.022])
     )
@@ -226,24 +228,24 @@ def colour_modes(masks: Masks) -> dict[str, np.ndarray]:
     strand_light = masks.strands * masks.hair
     modes = {
         "skinDark": {"skin": -0.165 * SKIN, "lips": -0.13 * LIPS, "brow": -0.08 * BROW},
-        "skinWarm": {"skin": rgb(0.006, 0.0, -0.022), "lips": rgb(0.005, 0.0, -0.01)},
-        "skinRed": {"skin": rgb(0.010, -0.011, -0.009)},
+        "skinWarm": {"skin": rgb(0.006, 0.0, -0.016), "lips": rgb(0.005, 0.0, -0.01)},
+        "skinRed": {"skin": rgb(0.012, -0.007, -0.006)},
         "cheekFlush": {"cheeks": rgb(0.018, -0.026, -0.020)},
         "noseRed": {"nose": rgb(0.012, -0.018, -0.015)},
         "lipsRed": {"lips": rgb(0.030, -0.040, -0.025)},
         "lipsDark": {"lips": -0.085 * LIPS},
-        "hairLight": {"hair": rgb(0.120, 0.090, 0.058), "brow": rgb(0.050, 0.037, 0.024)},
-        "hairRed": {"hair": rgb(0.050, 0.004, -0.012), "brow": rgb(0.022, 0.002, -0.006)},
-        "hairGrey": {"hair": rgb(0.030, 0.040, 0.046), "brow": rgb(0.014, 0.018, 0.020)},
+        "hairLight": {"hair": 0.45 * HAIR, "brow": rgb(0.050, 0.037, 0.024)},
+        "hairRed": {"hair": rgb(0.025, 0.002, -0.006), "brow": rgb(0.022, 0.002, -0.006)},
+        "hairGrey": {"hair": rgb(0.020, 0.028, 0.033), "brow": rgb(0.014, 0.018, 0.020)},
         "browDark": {"brow": -0.17 * BROW},
-        "irisBlue": {"iris": rgb(-0.070, 0.015, 0.085)},
-        "irisLight": {"iris": rgb(0.065, 0.070, 0.050)},
+        "irisBlue": {"iris": rgb(-0.045, 0.010, 0.055)},
+        "irisLight": {"iris": rgb(0.045, 0.050, 0.040)},
         "beardShadow": {"beard": rgb(-0.075, -0.055, -0.042)},
         "moustache": {"moustache": rgb(-0.065, -0.052, -0.040)},
         "eyeShadow": {"eyelid": rgb(-0.050, -0.058, -0.035)},
         "underEye": {"under_eye": rgb(-0.035, -0.036, -0.025)},
         "foreheadLight": {"forehead": rgb(0.025, 0.022, 0.020)},
-        "freckles": {"freckles": rgb(-0.045, -0.048, -0.042)},
+        "freckles": {"freckles": FRECKLES},
         "mottled": {"mottle": rgb(0.010, -0.007, -0.006)},
     }
     offsets = {}

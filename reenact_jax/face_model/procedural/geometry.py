@@ -11,7 +11,15 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from reenact_jax.face_model.procedural.chart import EAR_RIM, EAR_ROOT, ROW_INDEX, HalfChart
+from reenact_jax.face_model.procedural.chart import (
+    EAR_RIM,
+    EAR_ROOT,
+    EYE_INNER,
+    EYE_OUTER,
+    MOUTH_CORNER,
+    ROW_INDEX,
+    HalfChart,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +206,7 @@ def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> d
     targets = {}
     # Eyes: within the slit the rims are arcs, outside they run together and then fan out.
     xe = x[_at("lids")]
+    xe = xe + _eye_shift(eye, xe, EYE_INNER * xe.max(), EYE_OUTER * xe.max())
     along = (xe - eye.inner[0]) / (eye.outer[0] - eye.inner[0])
     inside = np.clip(along, 0.0, 1.0)
     axis = eye.inner[1] + (eye.outer[1] - eye.inner[1]) * inside
@@ -208,7 +217,8 @@ def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> d
     follow = 0.034 * shape.gaze_up
     upper = (open_upper + follow + 0.026 * shape.wide - 0.022 * shape.squint) * arc_upper
     lower = (-open_lower + 0.35 * follow + 0.022 * shape.squint) * arc_lower
-    closed_upper, closed_lower = -0.020 * arc_lower, -0.026 * arc_lower
+    # Shut, the upper rim lies a little below the lower one.
+    closed_upper, closed_lower = -0.029 * arc_lower, -0.025 * arc_lower
     upper = axis + upper + shape.blink * (closed_upper - upper)
     lower = axis + lower + shape.blink * (closed_lower - lower)
     away = np.where(along < 0.5, -along, along - 1.0) * (eye.outer[0] - eye.inner[0])
@@ -239,6 +249,7 @@ def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> d
 
     # Mouth.
     xm = x[_at("mouth")]
+    xm = xm + _mouth_shift(shape, xm, MOUTH_CORNER * xm.max())
     inside = np.clip(xm / shape.mouth_width, 0.0, 1.0)
     line = mouth_line(shape, xm)
     full = np.sqrt(np.maximum(0.0, 1.0 - inside**2))
@@ -249,10 +260,12 @@ def _row_targets(shape: HeadShape, eye: _Eye, x: np.ndarray, y: np.ndarray) -> d
         return height + fan * (y[_at(name)] + shape.mouth_level - height)
 
     targets["lip_top"] = beside(
-        "lip_top", line + 0.012 + shape.upper_lip * full**1.3 + shape.cupid_bow * bow
+        "lip_top", line + 0.018 + (shape.upper_lip - 0.006) * full**1.3 + shape.cupid_bow * bow
     )
     targets["mouth_upper"] = targets["mouth_lower"] = beside("mouth", line)
-    targets["lip_bottom"] = beside("lip_bottom", line - 0.012 - shape.lower_lip * full**0.9)
+    targets["lip_bottom"] = beside(
+        "lip_bottom", line - 0.018 - (shape.lower_lip - 0.006) * full**0.9
+    )
 
     # Nose: its tip and base move with its length.
     for name, share in (("mid_nose", 0.4), ("nose_tip", 1.0), ("nose_base", 1.0)):
@@ -451,6 +464,17 @@ def build_half(shape: HeadShape, chart: HalfChart) -> np.ndarray:
     return points
 
 
+def _eye_shift(eye: _Eye, x: np.ndarray, inner: float, outer: float) -> np.ndarray:
+    """Sideways shift that brings the columns at `inner` and `outer` to the eye's corners."""
+    moves = [0.0, eye.inner[0] - inner, eye.outer[0] - outer, 0.0]
+    return np.interp(x, [0.0, inner, outer, 0.66], moves)
+
+
+def _mouth_shift(shape: HeadShape, x: np.ndarray, corner: float) -> np.ndarray:
+    """Sideways shift that brings the column at `corner` to the corner of the mouth."""
+    return np.interp(x, [0.0, corner, 0.55], [0.0, shape.mouth_width - corner, 0.0])
+
+
 def _column_corrections(
     shape: HeadShape, chart: HalfChart, eye: _Eye, skin: np.ndarray
 ) -> np.ndarray:
@@ -458,20 +482,15 @@ def _column_corrections(
     x, y, z = np.moveaxis(skin.copy(), -1, 0)
     lid_row = int(np.flatnonzero(chart.rows == _at("lids"))[0])
     mouth_row = int(np.flatnonzero(chart.rows == _at("mouth"))[0])
-    at = chart.eye_columns[[0, -1]]
-    wanted = np.array([eye.inner[0], eye.outer[0]])
-    found = x[lid_row, at]
-    knots = np.array([0.0, *found, 0.66])
-    shift = np.array([0.0, *(wanted - found), 0.0])
+    inner, outer = x[lid_row, chart.eye_columns[[0, -1]]]
     eye_weight = np.exp(-0.5 * ((y - eye.centre[1]) / 0.16) ** 2)
     corner = chart.mouth_columns[-1]
     mouth_found = x[mouth_row, corner]
     mouth_weight = np.exp(-0.5 * ((y - CORNER_Y - shape.mouth_level) / 0.16) ** 2)
-    mouth_shift = np.interp(
-        x, [0.0, mouth_found, 0.55], [0.0, shape.mouth_width - mouth_found, 0.0]
-    )
+
     front = (z > -0.1) * (chart.columns <= 1.0)
-    moved = eye_weight * np.interp(x, knots, shift) + mouth_weight * mouth_shift
+    moved = eye_weight * _eye_shift(eye, x, inner, outer)
+    moved += mouth_weight * _mouth_shift(shape, x, mouth_found)
     return np.stack([x + moved * front, y, z], axis=-1)
 
 

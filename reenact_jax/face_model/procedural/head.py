@@ -7,6 +7,7 @@ import numpy as np
 
 from reenact_jax.face_model.morphable import MorphableModel, make_model
 from reenact_jax.face_model.procedural.chart import (
+    EAR_ROOT,
     MOUTH_CORNER,
     ROW_INDEX,
     HalfChart,
@@ -72,7 +73,7 @@ def procedural_head(size: Literal["light", "full"] = "light") -> MorphableModel:
 
     triangles = np.concatenate([chart.triangles, mirrored_triangles(chart.triangles, partner)])
     outside = np.zeros(num_vertices, bool)
-    outside[: len(half)] = (masks.hair > 0.5) | _below_jaw(chart)
+    outside[: len(half)] = (masks.hair > 0.5) | _neck(chart)
     outside[partner] = outside[: len(half)]
     return make_model(
         name=f"procedural-{size}",
@@ -105,9 +106,11 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return (np.round(values, _DECIMALS) + 0.0).astype(np.float32)
 
 
-def _below_jaw(chart: HalfChart) -> np.ndarray:
+def _neck(chart: HalfChart) -> np.ndarray:
+    """Everything below the jaw and behind the ears."""
     below = np.zeros(chart.num_vertices, bool)
     below[chart.grid[chart.rows > ROW_INDEX["under_chin"]]] = True
+    below[chart.grid[:, chart.columns > 1.0 + EAR_ROOT + 1e-9]] = True
     return below
 
 
