@@ -79,6 +79,10 @@ class WorldSpec:
         for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise ValueError(f"expected {name} >= {least}, found {getattr(self, name)}")
+        if not 0.0 <= self.max_yaw <= math.pi / 2:
+            raise ValueError(f"expected max_yaw in [0, pi/2] radians, found {self.max_yaw}")
+        if self.head not in ("light", "full"):
+            raise ValueError(f"expected head 'light' or 'full', found {self.head!r}")
         if self.num_cross_pairs and self.num_test_people < 2:
             raise ValueError(
                 f"expected at least 2 test people for cross pairs, found {self.num_test_people}"

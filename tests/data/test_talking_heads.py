@@ -1,0 +1,241 @@
+"""The synthetic world: deterministic, resumable, split by person, with answers that are true."""
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reenact_jax.data import images, prepared
+from reenact_jax.data.talking_heads import WorldSpec, write_world
+from reenact_jax.data.talking_heads.motion import make_motion
+from reenact_jax.data.talking_heads.renderer import Renderer
+from reenact_jax.data.talking_heads.scenery import make_background, make_lighting
+from reenact_jax.data.talking_heads.world import make_clip, make_pairs
+from reenact_jax.errors import UserError
+from reenact_jax.face_model.procedural import procedural_head
+
+SPEC = WorldSpec(
+    num_train_people=2,
+    num_test_people=3,
+    frames_per_clip=5,
+    image_size=32,
+    num_cross_pairs=4,
+    num_self_pairs=4,
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    write_world(SPEC, root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer(procedural_head("light"), SPEC.image_size)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".npz"
+    }
+
+
+def pixels(frame: bytes) -> np.ndarray:
+    return images.decode_image(frame)
+
+
+def pairs_of(root: Path, kind: str) -> list[prepared.PreparedPair]:
+    pairs = [prepared.read_pair(root, pair_id) for pair_id in prepared.list_pairs(root)]
+    return [pair for pair in pairs if pair.kind == kind]
+
+
+def frame(root: Path, at: tuple[str, int]) -> np.ndarray:
+    return pixels(prepared.read_frame(root, *at)[0])
+
+
+def test_the_folder_holds_what_the_specification_says(world):
+    info = prepared.read_dataset_info(world)
+    assert (info.name, info.image_size, info.specification) == ("talking_heads", 32, SPEC.hash())
+    assert info.face_model.fingerprint == procedural_head("light").fingerprint()
+    assert len(prepared.list_clips(world)) == 5
+    assert len(pairs_of(world, "self")) == len(pairs_of(world, "cross")) == 4
+
+
+def test_the_same_specification_gives_the_same_bytes(world, tmp_path):
+    write_world(SPEC, tmp_path)
+    assert contents(tmp_path) == contents(world)
+    for clip_id in prepared.list_clips(world):
+        once, again = (prepared.read_clip(root, clip_id) for root in (world, tmp_path))
+        for name, values in vars(once.parameters).items():
+            assert np.array_equal(values, getattr(again.parameters, name)), name
+
+
+def test_a_stopped_run_is_continued_and_keeps_what_was_there(world, tmp_path):
+    root = tmp_path / "world"
+    shutil.copytree(world, root)
+    clips, pairs = prepared.list_clips(root), prepared.list_pairs(root)
+    shutil.rmtree(root / "clips" / clips[1])
+    shutil.rmtree(root / "pairs" / pairs[-1])
+    # A mark shows that the clip that is there is not rendered again.
+    kept = root / "clips" / clips[0] / "frames" / "000000.png"
+    os.utime(kept, (1, 1))
+    write_world(SPEC, root)
+    assert contents(root) == contents(world)
+    assert kept.stat().st_mtime == 1
+
+
+def test_another_specification_is_not_mixed_in(world):
+    with pytest.raises(UserError, match="expected specification"):
+        write_world(dataclasses.replace(SPEC, seed=1), world)
+
+
+def test_every_field_changes_the_hash():
+    other = {
+        "seed": 1,
+        "num_train_people": 3,
+        "num_test_people": 4,
+        "clips_per_person": 2,
+        "frames_per_clip": 6,
+        "fps": 9.0,
+        "image_size": 64,
+        "num_cross_pairs": 5,
+        "num_self_pairs": 5,
+        "max_yaw": 0.5,
+        "head": "full",
+    }
+    assert set(other) == {field.name for field in dataclasses.fields(WorldSpec)}
+    hashes = {dataclasses.replace(SPEC, **{name: value}).hash() for name, value in other.items()}
+    assert len(hashes | {SPEC.hash()}) == len(other) + 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frames_per_clip": 1}, "expected frames_per_clip >= 2, found 1"),
+        ({"num_test_people": 1}, "at least 2 test people for cross pairs, found 1"),
+        ({"num_test_people": 0, "num_cross_pairs": 0}, "at least 1 test person for self pairs"),
+        ({"max_yaw": -0.1}, "expected max_yaw in .* found -0.1"),
+        ({"head": "huge"}, "expected head .* found 'huge'"),
+    ],
+)
+def test_a_specification_that_cannot_be_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SPEC, **values)
+
+
+def test_splits_have_no_person_in_common_and_persons_keep_their_looks(world):
+    people = {"train": {}, "test": {}}
+    for clip_id in prepared.list_clips(world):
+        clip = prepared.read_clip(world, clip_id)
+        identity, texture = clip.parameters.identity, clip.parameters.texture
+        assert (identity == identity[0]).all() and (texture == texture[0]).all()
+        assert (clip.parameters.lighting == clip.parameters.lighting[0]).all()
+        people[clip.split][clip.person_id] = identity[0]
+    assert len(people["train"]) == 2 and len(people["test"]) == 3
+    assert not set(people["train"]) & set(people["test"])
+    everyone = np.stack([*people["train"].values(), *people["test"].values()])
+    assert len(np.unique(everyone, axis=0)) == 5
+
+
+def test_clips_of_a_person_differ_in_light_and_motion():
+    model, spec = procedural_head("light"), dataclasses.replace(SPEC, clips_per_person=2)
+    first, second = (make_clip(spec, model, 1, clip) for clip in (0, 1))
+    assert np.array_equal(first.parameters.identity, second.parameters.identity)
+    for name in ("lighting", "rotation", "expression", "translation"):
+        assert not np.array_equal(getattr(first.parameters, name), getattr(second.parameters, name))
+    assert not np.array_equal(first.scenery.background, second.scenery.background)
+
+
+def test_the_answer_of_a_self_pair_is_the_driving_frame(world):
+    for pair in pairs_of(world, "self"):
+        assert pair.source[0] == pair.driving[0] and pair.source != pair.driving
+        assert np.array_equal(pixels(pair.target), frame(world, pair.driving))
+
+
+def test_cross_pairs_join_two_test_persons_and_their_answer_is_neither_frame(world):
+    test = {c for c in prepared.list_clips(world) if prepared.read_clip(world, c).split == "test"}
+    for pair in pairs_of(world, "cross"):
+        assert {pair.source[0], pair.driving[0]} <= test
+        assert pair.source[0].split("-")[0] != pair.driving[0].split("-")[0]
+        target = pixels(pair.target).astype(int)
+        # The source's room; the pose has changed, so the head covers other pixels.
+        source, driving = (frame(world, at).astype(int) for at in (pair.source, pair.driving))
+        corner = np.s_[:3, :3]
+        assert np.abs(target[corner] - source[corner]).max() <= 1
+        assert np.abs(target[corner] - driving[corner]).mean() > 1
+        assert np.abs(target - source).mean() > 1 and np.abs(target - driving).mean() > 1
+
+
+def test_a_frame_has_the_same_bits_whatever_is_rendered_beside_it(renderer):
+    clip = make_clip(SPEC, renderer.model, 0, 0)
+    together = renderer(clip.parameters, clip.scenery)
+    alone = renderer(clip.parameters[3:4], clip.scenery)
+    assert np.array_equal(together[3], alone[0])
+
+
+def test_the_background_stands_still_where_nothing_covers_it(renderer):
+    clip = make_clip(SPEC, renderer.model, 0, 0)
+    frames = renderer(clip.parameters, clip.scenery)
+    blocks = clip.scenery.background.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    still = np.abs(frames / 255.0 - blocks).max((0, 3)) < 0.51 / 255
+    assert still[:4, :4].all() and still[:4, -4:].all(), "the upper corners are free"
+    assert 0.15 < still.mean() < 0.8
+    assert (frames[:, 16, 16].astype(int) - 255 * blocks[16, 16]).any(), "a head in the middle"
+
+
+def test_motion_stays_within_its_bounds_and_shows_blinks_and_speech():
+    names = procedural_head("light").expression_names
+    motions = [make_motion(SPEC.rng(9, i), names, 40, 8.0, 0.6) for i in range(12)]
+    for motion in motions:
+        assert motion.expression.min() >= 0 and motion.expression.max() <= 1
+        assert np.abs(motion.rotation[:, 1]).max() <= 0.6
+        assert np.ptp(motion.rotation[:, 1]) > 0.3
+        assert motion.expression[:, names.index("eyeBlink_L")].max() > 0.3
+        # At eight frames a second no turn is faster than a person's.
+        assert np.abs(np.diff(motion.rotation, axis=0)).max() < 0.35
+    spoken = np.stack([motion.expression[:, names.index("jawOpen")] for motion in motions])
+    assert spoken.max() > 0.4 and (spoken < 0.05).any()
+
+
+def test_light_is_soft_and_neither_dark_nor_blown_out():
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(400, 3))
+    directions[:, 2] = np.abs(directions[:, 2])  # what a camera in front can see
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    basis = reference_basis(directions)
+    for seed in range(40):
+        bands = make_lighting(np.random.default_rng(seed)).reshape(3, 9).astype(np.float64)
+        bands[:, 0] += 0.8
+        light = basis @ bands.T
+        assert 0.25 < light.min() and light.max() < 1.7
+        assert 0.5 < light.mean() < 1.3
+
+
+def reference_basis(n: np.ndarray) -> np.ndarray:
+    """Nine bands written down independently of the rasterizer (order y, z, x)."""
+    x, y, z = n.T
+    first, second = 1.7724539, 2.4270324
+    columns = [0.8862269 + 0 * x, -first * y, first * z, -first * x, second * x * y]
+    columns += [-second * y * z, 0.7006239 * (3 * z * z - 1), -second * x * z]
+    return np.stack([*columns, second / 2 * (x * x - y * y)], axis=1)
+
+
+def test_a_background_is_the_same_picture_at_two_resolutions():
+    small, large = (make_background(np.random.default_rng(4), size) for size in (64, 128))
+    reduced = large.reshape(64, 2, 64, 2, 3).mean((1, 3))
+    assert np.abs(small - reduced).max() < 0.05
+    assert small.std() > 0.03
+
+
+def test_pairs_visit_every_test_person():
+    spec = dataclasses.replace(SPEC, num_cross_pairs=9, num_self_pairs=9)
+    pairs = make_pairs(spec)
+    assert len({pair.pair_id for pair in pairs}) == 18
+    assert {pair.source[0] for pair in pairs} == {f"person{i:04d}-00" for i in (2, 3, 4)}
