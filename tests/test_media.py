@@ -102,6 +102,12 @@ def test_video_round_trip_keeps_frames_and_rational_rate(tmp_path, fps):
     assert np.abs(read[0].astype(int) - frames[1]).mean() > 8
 
 
+def test_a_stride_picks_every_so_many_th_frame(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [np.roll(gradient(), 4 * k, axis=1) for k in range(8)])
+    every = list(media.iterate_video(path))
+    np.testing.assert_array_equal(list(media.iterate_video(path, stride=3)), every[::3])
+
+
 def display_matrix_of(path: Path, matrix: tuple[int, ...]) -> None:
     """Overwrites the display matrix in the track header of an MP4 (ISO 14496-12, 8.3.2)."""
     data = bytearray(path.read_bytes())

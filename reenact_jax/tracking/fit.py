@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reenact_jax.errors import UserError
+
 from reenact_jax.face_model.morphable import MorphableModel, project, to_camera
 from reenact_jax.face_model.parameters import (
     CAMERA_DISTANCE,
@@ -108,7 +110,7 @@ def fit_clip(
         for name in ("expression", "rotation", "translation")
     )
     if not all(np.isfinite(x).all() for x in (first.identity, expression, rotation, translation)):
-        raise ValueError("no pose fits the landmarks: expected the landmarks of a face")
+        raise UserError("no pose fits the landmarks: expected the landmarks of a face")
     return model.zeros((num_frames,)).replace(
         identity=np.tile(first.identity, (num_frames, 1)),
         expression=expression,

@@ -91,9 +91,7 @@ def track_video(
     if stride < 1 or (max_frames is not None and max_frames < 1):
         raise ValueError(f"expected stride, max_frames >= 1, found {stride}, {max_frames}")
     info = media.probe_video(path)
-    frames = itertools.islice(
-        media.iterate_video(path), 0, None if max_frames is None else max_frames * stride, stride
-    )
+    frames = itertools.islice(media.iterate_video(path, stride=stride), max_frames)
     with _borrowed(landmarker) as tracker:
         faces = _landmarks_of_video(path, tracker, frames, stride, on_missing, progress)
     present = [k for k, face in enumerate(faces) if face is not None]
@@ -111,12 +109,11 @@ def track_video(
         model, [faces[k] for k in present], info.height, info.width
     )
     of_frame = np.searchsorted(present, standing)
-    indices = np.asarray(kept) * stride
     return TrackedClip(
-        frames=_crops_of_video(path, indices, box, image_size),
+        frames=_crops_of_video(path, stride, kept, box, image_size),
         parameters=parameters[of_frame],
         landmarks=positions[of_frame],
-        frame_indices=indices,
+        frame_indices=np.asarray(kept) * stride,
         found=np.asarray(kept) == np.asarray(standing),
         box=box,
         fps=info.fps / stride,
@@ -189,11 +186,13 @@ def _landmarks_of_video(
 
 
 def _crops_of_video(
-    path: str | os.PathLike, indices: np.ndarray, box: CropBox, image_size: int
+    path: str | os.PathLike, stride: int, kept: list[int], box: CropBox, image_size: int
 ) -> np.ndarray:
-    crops = np.empty((len(indices), image_size, image_size, 3), np.uint8)
-    place = {int(index): k for k, index in enumerate(indices)}
-    for index, frame in enumerate(itertools.islice(media.iterate_video(path), max(place) + 1)):
+    """Crops of the frames `kept` (ascending) among every stride-th one."""
+    crops = np.empty((len(kept), image_size, image_size, 3), np.uint8)
+    place = {index: k for k, index in enumerate(kept)}
+    frames = media.iterate_video(path, stride=stride)
+    for index, frame in enumerate(itertools.islice(frames, kept[-1] + 1)):
         if index in place:
             crops[place[index]] = crop_image(frame, box, image_size)
     return crops
