@@ -176,6 +176,7 @@ class VideoWriter:
 
         Raises:
           ValueError: if the array is of another type or shape.
+          MediaError: if the file cannot be written.
         """
         _check_frame(frame)
         if self._stream is None:
@@ -184,7 +185,10 @@ class VideoWriter:
             raise ValueError(f"expected frames of shape {self._shape}, found {frame.shape}")
         av = _import_av()
         video_frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        self._container.mux(self._stream.encode(video_frame))
+        try:
+            self._container.mux(self._stream.encode(video_frame))
+        except OSError as err:  # a full disk, for one
+            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
 
     def _start(self, shape: tuple[int, int, int]) -> None:
         if shape[0] % 2 or shape[1] % 2:

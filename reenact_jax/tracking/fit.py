@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from reenact_jax.errors import UserError
-
 from reenact_jax.face_model.morphable import MorphableModel, project, to_camera
 from reenact_jax.face_model.parameters import (
     CAMERA_DISTANCE,
@@ -79,7 +78,8 @@ def fit_clip(
       the canonical camera.
 
     Raises:
-      ValueError: if the landmarks have another shape or are not finite, or no pose fits them.
+      ValueError: if the landmarks have another shape or are not finite.
+      UserError: if no pose fits them.
     """
     landmarks = np.asarray(landmarks, np.float32)
     if landmarks.ndim != 3 or landmarks.shape[1] < NUM_DENSE or landmarks.shape[2] != 2:
