@@ -57,9 +57,14 @@ def unoccluded(
       bool (...), False for points outside the source image.
     """
     size = source.depth.shape[0]
-    column, row = (jnp.floor(source_uv[..., i] * size).astype(jnp.int32) for i in (0, 1))
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    index = jnp.clip(row, 0, size - 1) * size + jnp.clip(column, 0, size - 1)
+    inside = ((source_uv >= 0) & (source_uv < 1)).all(axis=-1)
     # A point at the silhouette may fall on a background pixel: nothing lies in front of it there.
-    surface = jnp.where(source.triangle_id >= 0, source.depth, jnp.inf).ravel()[index]
-    return inside & (depth <= surface + tolerance)
+    surface = jnp.where(source.triangle_id >= 0, source.depth, jnp.inf).ravel()
+    # The farthest of the four pixels around the point: where the surface is seen at a grazing
+    # angle, its depth changes by more than any small tolerance from one pixel to the next.
+    corner = jnp.floor(source_uv * size - 0.5).astype(jnp.int32)
+    behind = jnp.full(depth.shape, -jnp.inf)
+    for offset in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        column, row = (jnp.clip(corner[..., i] + offset[i], 0, size - 1) for i in (0, 1))
+        behind = jnp.maximum(behind, surface[row * size + column])
+    return inside & (depth <= behind + tolerance)
