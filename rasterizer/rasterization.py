@@ -1,0 +1,252 @@
+"""rasterize and interpolate: the public operations on meshes and pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from rasterizer.coverage import Target, nearest_triangles
+from rasterizer.homogeneous import pixel_centres, to_pixels
+
+# Windows per step of the work list. The CPU wants a step that stays in its second-level cache.
+_CPU_CHUNK = 1024
+_DEVICE_CHUNK = 16384
+# Below this the pixel's edge functions say nothing about where it lies within the triangle.
+_SMALLEST_AREA = 1e-10
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Fragments:
+    """What each pixel of an image sees.
+
+    triangle_id: (H, W) int32; triangle_id[r, c] = t means that triangle t is the nearest one that
+      covers the centre (c + 0.5, r + 0.5) of the pixel in row r and column c. -1 is background.
+      Carries no gradient.
+    barycentrics: (H, W, 3) float; perspective-correct weights of the triangle's three vertices, in
+      the order of `triangles`, summing to 1. 0 in the background. Differentiable in x, y, w.
+    depth: (H, W) float; the interpolated w. 0 in the background. Differentiable in x, y, w.
+    """
+
+    triangle_id: jax.Array
+    barycentrics: jax.Array
+    depth: jax.Array
+
+
+def rasterize(
+    vertices_clip: jax.Array,
+    triangles: jax.Array,
+    image_height: int,
+    image_width: int,
+    *,
+    cull_backfaces: bool = False,
+) -> Fragments:
+    """Draws a mesh: per pixel the nearest triangle, its barycentrics and its depth.
+
+    A pixel centre on the edge of two triangles belongs to exactly one of them, and one on the
+    outline follows the same rule (the centre counts as moved right, then down, by an
+    infinitesimal). The smallest z/w wins, without clipping to any range; of equal z/w the smallest
+    triangle index. Triangles may be of any size and number, off-screen or across the camera plane
+    (only their part with w > 0 is drawn). Triangles vanish that are degenerate, have an index
+    outside [0, V), or touch a vertex with a NaN or infinite coordinate. Coverage is decided in
+    float32 whatever the dtype of the vertices.
+
+    Args:
+      vertices_clip: (V, 4) float (x, y, z, w); pixel x = (x/w + 1)/2 image_width, pixel y likewise
+        downwards, w <= 0 behind the camera. The gradient of the outputs flows through x, y, w.
+      triangles: (F, 3) integer.
+      image_height, image_width: in pixels, at least 1.
+      cull_backfaces: leave out triangles with positive signed area in y-down pixels.
+
+    Returns:
+      Fragments.
+
+    Raises:
+      ValueError: wrong shapes, dtypes or sizes, or (where values are known) an index outside
+        [-1, V).
+    """
+    vertices_clip, triangles = _check_mesh(vertices_clip, triangles)
+    _check_size(image_height, image_width)
+    if vertices_clip.shape[0] == 0 or triangles.shape[0] == 0:
+        triangle_id = jnp.full((image_height, image_width), -1, jnp.int32)
+        weights = jnp.zeros((image_height, image_width, 3), vertices_clip.dtype)
+        return Fragments(triangle_id, weights, weights[..., 0])
+    pixels = to_pixels(
+        lax.stop_gradient(vertices_clip).astype(jnp.float32), image_height, image_width
+    )
+    table = jnp.stack([pixels.x, pixels.y, pixels.z, pixels.w], axis=-1)
+    table = jnp.where(pixels.valid[:, None], table, jnp.nan)
+    visible = _visibility(image_height, image_width, cull_backfaces)
+    triangle_id = visible(lax.stop_gradient(table), triangles)
+    weights, depth = _resolve(vertices_clip, triangles, triangle_id)
+    return Fragments(triangle_id, weights, depth)
+
+
+def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragments) -> jax.Array:
+    """Vertex attributes at every pixel, weighted by its barycentrics.
+
+    Args:
+      attributes: (V, C) float of any width; V as in the rasterized mesh.
+      triangles: (F, 3) integer, the rasterized ones.
+      fragments: what `rasterize` returned for them.
+
+    Returns:
+      (H, W, C) in the dtype of the attributes, 0 in the background. Differentiable in the
+      attributes and, through the barycentrics, in the vertices.
+    """
+    attributes, triangles = jnp.asarray(attributes), jnp.asarray(triangles)
+    if attributes.ndim != 2:
+        raise ValueError(
+            f"expected attributes of shape (V, C), found {attributes.shape}; "
+            "give one row per vertex, and vmap over a batch"
+        )
+    height, width = fragments.triangle_id.shape
+    if attributes.shape[0] == 0 or triangles.shape[0] == 0:
+        return jnp.zeros((height, width, attributes.shape[1]), attributes.dtype)
+    covered, corner = _pixel_corners(triangles, fragments.triangle_id)
+    weights = fragments.barycentrics.reshape(-1, 3).astype(attributes.dtype)
+    rows = [attributes.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
+    value = sum(weights[:, k, None] * rows[k] for k in range(3))
+    return jnp.where(covered[:, None], value, 0).reshape(height, width, -1)
+
+
+@functools.cache
+def _visibility(height: int, width: int, cull_backfaces: bool):
+    """(V, 4) pixel vertices, (F, 3) triangles -> (H, W) ids, with its own batching rule.
+
+    On the CPU a batch is drawn picture by picture: batched scatters are four times slower there.
+    Elsewhere the whole batch is one mesh drawn into one tall image, so that a while loop has one
+    trip count and every step is full.
+    """
+
+    def draw(vertices, triangles, num_images, *, chunk, staged):
+        target = Target(num_images, triangles.shape[0] // num_images, height, width, cull_backfaces)
+        ids = nearest_triangles(vertices, triangles, target, chunk=chunk, staged=staged)
+        return ids.reshape(num_images, height, width)
+
+    def draw_batch(vertices, triangles):
+        num_images, num_vertices = vertices.shape[:2]
+        start = lax.broadcasted_iota(jnp.int32, triangles.shape, 0) * num_vertices
+        known = (triangles >= 0) & (triangles < num_vertices)
+        merged = jnp.where(known, triangles + start, -1).reshape(-1, 3)
+        return draw(vertices.reshape(-1, 4), merged, num_images, chunk=_DEVICE_CHUNK, staged=False)
+
+    def draw_on_cpu(vertices, triangles):
+        return draw(vertices, triangles, 1, chunk=_CPU_CHUNK, staged=True)[0]
+
+    @jax.custom_batching.custom_vmap
+    def visible(vertices, triangles):
+        return lax.platform_dependent(
+            vertices,
+            triangles,
+            cpu=draw_on_cpu,
+            default=lambda v, t: draw_batch(v[None], t[None])[0],
+        )
+
+    @jax.custom_batching.custom_vmap
+    def visible_batch(vertices, triangles):
+        return lax.platform_dependent(
+            vertices,
+            triangles,
+            cpu=lambda v, t: lax.map(lambda args: draw_on_cpu(*args), (v, t)),
+            default=draw_batch,
+        )
+
+    def spread(axis_size, in_batched, arrays):
+        return tuple(
+            array if batched else jnp.broadcast_to(array, (axis_size, *array.shape))
+            for array, batched in zip(arrays, in_batched, strict=True)
+        )
+
+    @visible.def_vmap
+    def _(axis_size, in_batched, vertices, triangles):
+        return visible_batch(*spread(axis_size, in_batched, (vertices, triangles))), True
+
+    @visible_batch.def_vmap
+    def _(axis_size, in_batched, vertices, triangles):
+        vertices, triangles = spread(axis_size, in_batched, (vertices, triangles))
+        merged = [array.reshape(-1, *array.shape[2:]) for array in (vertices, triangles)]
+        return visible_batch(*merged).reshape(axis_size, -1, height, width), True
+
+    return visible
+
+
+def _pixel_corners(triangles: jax.Array, triangle_id: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(P,) whether a pixel is covered and (P, 3) its vertices, 0 where it is not."""
+    flat = triangle_id.reshape(-1)
+    corner = triangles.at[jnp.maximum(flat, 0)].get(mode="promise_in_bounds")
+    covered = flat >= 0
+    return covered, jnp.where(covered[:, None], corner, 0)
+
+
+def _resolve(vertices_clip: jax.Array, triangles: jax.Array, triangle_id: jax.Array):
+    """Barycentrics and depth of known triangles at known pixels: the differentiable part.
+
+    With r = (x - w px, y - w py) of a vertex as the pixel sees it, the edge function opposite a
+    corner is the cross product of the other two, and edge * scale is proportional to its
+    perspective-correct weight.
+    """
+    height, width = triangle_id.shape
+    pixels = to_pixels(vertices_clip, height, width)
+    covered, corner = _pixel_corners(triangles, triangle_id)
+    table = jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
+    rows = [table.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
+    dtype = table.dtype
+    px = jnp.tile(pixel_centres(jnp.arange(width, dtype=dtype), width), height)
+    py = jnp.repeat(pixel_centres(jnp.arange(height, dtype=dtype), height), width)
+    x = [row[:, 0] - row[:, 2] * px for row in rows]
+    y = [row[:, 1] - row[:, 2] * py for row in rows]
+    edges = [x[j] * y[k] - y[j] * x[k] for j, k in ((1, 2), (2, 0), (0, 1))]
+    weights = [edge * row[:, 3] for edge, row in zip(edges, rows, strict=True)]
+    total = weights[0] + weights[1] + weights[2]
+    homogeneous = sum(edge * row[:, 2] for edge, row in zip(edges, rows, strict=True))
+    # A covered pixel has a positive area in exact arithmetic; rounding may still bring it to zero.
+    scale = jnp.maximum(jnp.maximum(rows[0][:, 3], rows[1][:, 3]), rows[2][:, 3])
+    solid = covered & (jnp.abs(homogeneous) > _SMALLEST_AREA)
+    solid &= jnp.abs(total) > _SMALLEST_AREA * lax.stop_gradient(scale)
+    inverse = 1 / jnp.where(solid, total, 1)
+    flat = jnp.where(covered, 1 / 3, 0).astype(dtype)
+    barycentrics = jnp.stack([jnp.where(solid, w * inverse, flat) for w in weights], axis=-1)
+    needle = sum(1 / jnp.where(covered, row[:, 3], 1) for row in rows) / 3
+    depth = jnp.where(solid, homogeneous * inverse, jnp.where(covered, needle, 0))
+    return barycentrics.reshape(height, width, 3), depth.reshape(height, width)
+
+
+def _check_mesh(vertices_clip, triangles) -> tuple[jax.Array, jax.Array]:
+    vertices_clip = jnp.asarray(vertices_clip)
+    if vertices_clip.ndim != 2 or vertices_clip.shape[1] != 4:
+        raise ValueError(
+            f"expected vertices_clip of shape (V, 4), found {vertices_clip.shape}; "
+            "use a camera's clip function for 3-D points, and vmap over a batch"
+        )
+    if not jnp.issubdtype(vertices_clip.dtype, jnp.floating):
+        raise ValueError(f"expected float vertices_clip, found {vertices_clip.dtype}")
+    if np.ndim(triangles) != 2 or np.shape(triangles)[1] != 3:
+        raise ValueError(f"expected triangles of shape (F, 3), found {np.shape(triangles)}")
+    if not jnp.issubdtype(jnp.result_type(triangles), jnp.integer):
+        raise ValueError(f"expected integer triangles, found {jnp.result_type(triangles)}")
+    if isinstance(triangles, np.ndarray) and triangles.size:
+        low, high, num_vertices = triangles.min(), triangles.max(), vertices_clip.shape[0]
+        if low < -1 or high >= num_vertices:
+            raise ValueError(
+                f"expected triangle indices in [0, {num_vertices}) (or -1 for padding), "
+                f"found {low} to {high}"
+            )
+    if vertices_clip.dtype not in (jnp.float32, jnp.float64):
+        vertices_clip = vertices_clip.astype(jnp.float32)
+    return vertices_clip, jnp.asarray(triangles, jnp.int32)
+
+
+def _check_size(image_height: int, image_width: int) -> None:
+    for name, size in (("image_height", image_height), ("image_width", image_width)):
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"expected {name} to be an integer of at least 1, found {size!r}")
+    if image_height * image_width >= 2**31:
+        raise ValueError(
+            f"expected fewer than 2^31 pixels, found {image_height} x {image_width}; draw in tiles"
+        )

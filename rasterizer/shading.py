@@ -1,0 +1,100 @@
+"""Vertex normals and light in nine spherical-harmonics bands."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+# Irradiance factors of a Lambertian surface (pi, 2 pi / sqrt 3, 2 pi / sqrt 8) times the real
+# spherical harmonics' constants, as in Deep3DFaceReconstruction (Deng et al. 2019).
+_BAND_0 = math.pi / math.sqrt(4 * math.pi)
+_BAND_1 = 2 * math.pi / math.sqrt(3) * math.sqrt(3) / math.sqrt(4 * math.pi)
+_BAND_2 = 2 * math.pi / math.sqrt(8) * 3 * math.sqrt(5) / math.sqrt(12 * math.pi)
+# Added to band 0 of every colour: zero coefficients mean a plain white light.
+AMBIENT = 0.8
+
+
+def vertex_normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
+    """Unit normals: the sum of the unit normals of a vertex's triangles, not weighted by area.
+
+    Args:
+      vertices: (V, 3) float. Triangles are counter-clockwise seen from outside in a right-handed
+        frame (x right, y up, z to the viewer).
+      triangles: (F, 3) integer; indices outside [0, V) are left out.
+
+    Returns:
+      (V, 3) in the dtype of the vertices; 0 at a vertex without a triangle of positive area. The
+      gradient is finite everywhere.
+    """
+    triangles = jnp.asarray(triangles)
+    num_vertices = vertices.shape[0]
+    if num_vertices == 0 or triangles.shape[0] == 0:
+        return jnp.zeros_like(vertices)
+    known = jnp.all((triangles >= 0) & (triangles < num_vertices), axis=-1)
+    corner = jnp.where(known[:, None], triangles, 0)
+    a, b, c = (vertices.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3))
+    normals = _unit(jnp.cross(b - a, c - a)) * known[:, None]
+    total = jnp.zeros_like(vertices)
+    for k in range(3):
+        total = total.at[corner[:, k]].add(normals, mode="promise_in_bounds")
+    return _unit(total)
+
+
+def spherical_harmonics_basis(normals: jax.Array) -> jax.Array:
+    """The nine basis functions of the light at given directions.
+
+    Args:
+      normals: (..., 3) unit vectors in the frame of the light (y up).
+
+    Returns:
+      (..., 9): constant; -y, z, -x; xy, -yz, 3z^2 - 1, -xz, x^2 - y^2, each with its factor.
+    """
+    x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
+    return jnp.stack(
+        [
+            jnp.full_like(x, _BAND_0),
+            -_BAND_1 * y,
+            _BAND_1 * z,
+            -_BAND_1 * x,
+            _BAND_2 * x * y,
+            -_BAND_2 * y * z,
+            _BAND_2 / (2 * math.sqrt(3)) * (3 * z * z - 1),
+            -_BAND_2 * x * z,
+            _BAND_2 / 2 * (x * x - y * y),
+        ],
+        axis=-1,
+    )
+
+
+def shade(albedo: jax.Array, normals: jax.Array, lighting: jax.Array) -> jax.Array:
+    """Colour of a Lambertian surface: albedo times the light from its normal's direction.
+
+    Args:
+      albedo: (..., 3) RGB, nominally in [0, 1].
+      normals: (..., 3) unit vectors.
+      lighting: (27,) coefficients, nine for red, then green, then blue; AMBIENT is added to the
+        first of each. All zeros give 0.70898 times the albedo.
+
+    Returns:
+      (..., 3), not clipped.
+    """
+    if lighting.shape != (27,):
+        raise ValueError(f"expected lighting of shape (27,), found {lighting.shape}")
+    coefficients = lighting.reshape(3, 9).at[:, 0].add(AMBIENT)
+    light = jnp.einsum(
+        "...k,ck->...c",
+        spherical_harmonics_basis(normals),
+        coefficients,
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    return albedo * light
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+    """(N, 3) vectors at length 1; a zero vector stays zero and passes no gradient."""
+    # Scaled by the largest coordinate first: squares of a tiny triangle's normal would underflow.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(vectors), axis=-1, keepdims=True))
+    usable = (largest > 0) & jnp.isfinite(largest)
+    scaled = jnp.where(usable, vectors, 1) / jnp.where(usable, largest, 1)
+    length = jnp.sqrt(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
+    return jnp.where(usable, scaled / length, 0)
