@@ -16,7 +16,7 @@ from reenact_jax.face_model.parameters import FaceParameters
 # Pictures are rendered at this multiple of their size and averaged down.
 SUPERSAMPLING = 2
 # Frames go through one compiled program in groups of this size.
-_GROUP = 8
+GROUP = 4
 # The shoulders share this much of the head's rotation (pitch, yaw, roll) and translation.
 _TORSO_TURN = (0.05, 0.15, 0.10)
 _TORSO_MOVE = (0.75, 0.9, 1.0)
@@ -52,12 +52,12 @@ class Renderer:
         num_frames = parameters.rotation.shape[0]
         shared = scenery.background.ndim == 3
         pictures = []
-        for start in range(0, num_frames, _GROUP):
+        for start in range(0, num_frames, GROUP):
             # The last group is filled up with repetitions of its last frame.
-            index = np.minimum(np.arange(start, start + _GROUP), num_frames - 1)
+            index = np.minimum(np.arange(start, start + GROUP), num_frames - 1)
             group = jax.tree.map(lambda leaf, at=index: np.asarray(leaf)[at], parameters)
             if shared:
-                around = jax.tree.map(lambda leaf: np.stack([leaf] * _GROUP), scenery)
+                around = jax.tree.map(lambda leaf: np.stack([leaf] * GROUP), scenery)
             else:
                 around = jax.tree.map(lambda leaf, at=index: np.asarray(leaf)[at], scenery)
             rendered = _render_group(self.model, group, around, self.image_size)

@@ -1,11 +1,14 @@
 """The specification of a synthetic world, and its folder of prepared clips with true answers."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -19,7 +22,7 @@ from reenact_jax.data.prepared import (
     write_pair,
 )
 from reenact_jax.data.talking_heads.motion import make_motion
-from reenact_jax.data.talking_heads.renderer import Renderer
+from reenact_jax.data.talking_heads.renderer import GROUP, Renderer
 from reenact_jax.data.talking_heads.scenery import (
     Scenery,
     make_background,
@@ -193,11 +196,13 @@ def write_world(spec: WorldSpec, root: str | Path, *, progress: bool = False) ->
                     )
                 bar.update()
         present = set(list_pairs(root))
-        for pair in pairs:
-            if pair.pair_id not in present:
-                target = true_answer(spec, renderer, pair)
+        missing = [pair for pair in pairs if pair.pair_id not in present]
+        bar.update(len(pairs) - len(missing))
+        for start in range(0, len(missing), GROUP):
+            group = missing[start : start + GROUP]
+            for pair, target in zip(group, true_answers(spec, renderer, group), strict=True):
                 write_pair(root, dataclasses.replace(pair, target=target))
-            bar.update()
+            bar.update(len(group))
 
 
 def make_pairs(spec: WorldSpec) -> list[PreparedPair]:
@@ -231,18 +236,27 @@ def make_pairs(spec: WorldSpec) -> list[PreparedPair]:
     return pairs
 
 
-def true_answer(spec: WorldSpec, renderer: Renderer, pair: PreparedPair) -> np.ndarray:
+def true_answers(spec: WorldSpec, renderer: Renderer, pairs: Sequence[PreparedPair]) -> np.ndarray:
     """The source's person, light, background and clothes in the driver's pose and expression.
 
     Returns:
-      (S, S, 3) uint8. For a self pair this is the driving frame.
+      (N, S, S, 3) uint8. For a self pair this is the driving frame.
     """
 
+    @functools.cache
     def clip_of(clip_id: str) -> Clip:
         person, clip = clip_id.removeprefix("person").split("-")
         return make_clip(spec, renderer.model, int(person), int(clip))
 
-    source, driving = clip_of(pair.source[0]), clip_of(pair.driving[0])
-    target = recombine(source.parameters[pair.source[1]], driving.parameters[pair.driving[1]])
-    batch = FaceParameters(**{name: leaf[None] for name, leaf in vars(target).items()})
-    return renderer(batch, source.scenery)[0]
+    targets, sceneries = [], []
+    for pair in pairs:
+        source, driving = clip_of(pair.source[0]), clip_of(pair.driving[0])
+        targets.append(
+            recombine(source.parameters[pair.source[1]], driving.parameters[pair.driving[1]])
+        )
+        sceneries.append(source.scenery)
+    return renderer(_stacked(targets), _stacked(sceneries))
+
+
+def _stacked(trees: list) -> FaceParameters | Scenery:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

@@ -26,13 +26,14 @@ from reenact_jax.face_model.procedural.geometry import (
     smoothstep,
 )
 
-SKIN = np.array([0.74, 0.545, 0.45])
+SKIN = np.array([0.77, 0.575, 0.48])
 HAIR = np.array([0.27, 0.195, 0.14])
 BROW = np.array([0.23, 0.155, 0.115])
 LIPS = np.array([0.66, 0.355, 0.335])
 LASH = np.array([0.10, 0.065, 0.055])
 SCLERA = np.array([0.90, 0.88, 0.86])
 IRIS = np.array([0.28, 0.21, 0.155])
+BEARD = np.array([-0.056, -0.042, -0.032])
 FRECKLES = np.array([-0.030, -0.034, -0.030])
 TEETH = np.array([0.90, 0.87, 0.80])
 CAVITY = np.array([0.13, 0.03, 0.03])
@@ -124,7 +125,7 @@ def make_masks(chart: HalfChart, points: np.ndarray) -> Masks:
     teeth[chart.teeth] = 1.0
 
     # Ambient occlusion that nine bands of light cannot cast.
-    shade = 1.0 - 0.42 * smoothstep(ring("chin_bottom") - 0.4, ring("neck_top"), t)
+    shade = 1.0 - 0.33 * smoothstep(ring("chin_bottom") - 0.4, ring("neck_top"), t)
     shade -= 0.30 * bump(x, y, 0.15, EYE_Y + 0.01, 0.055, 0.07) * front
     shade -= 0.16 * bump(x, y, 0.30, EYE_Y + 0.075, 0.13, 0.035) * front
     shade -= 0.10 * bump(x, y, 0.28, EYE_Y - 0.09, 0.11, 0.03) * front
@@ -213,6 +214,7 @@ def mean_colours(masks: Masks) -> np.ndarray:
     colours += masks.shade[:, None] * (
         masks.skin[:, None] * (masks.cheeks + 0.6 * masks.nose)[:, None] * flush
         + (masks.skin * masks.freckles)[:, None] * FRECKLES
+        + 0.5 * (masks.skin * masks.beard)[:, None] * BEARD
         + 0.012 * (masks.skin * masks.mottle)[:, None] * np.array([1.0, 0.8, 0.7])
         + (masks.hair * masks.strands)[:, None] * np.array([0.045, 0.032, 0.022])
     )
@@ -234,14 +236,14 @@ def colour_modes(masks: Masks) -> dict[str, np.ndarray]:
         "noseRed": {"nose": rgb(0.012, -0.018, -0.015)},
         "lipsRed": {"lips": rgb(0.030, -0.040, -0.025)},
         "lipsDark": {"lips": -0.085 * LIPS},
-        "hairLight": {"hair": 0.45 * HAIR, "brow": rgb(0.050, 0.037, 0.024)},
+        "hairLight": {"hair": 0.40 * HAIR, "brow": rgb(0.050, 0.037, 0.024)},
         "hairRed": {"hair": rgb(0.025, 0.002, -0.006), "brow": rgb(0.022, 0.002, -0.006)},
         "hairGrey": {"hair": rgb(0.020, 0.028, 0.033), "brow": rgb(0.014, 0.018, 0.020)},
         "browDark": {"brow": -0.17 * BROW},
         "irisBlue": {"iris": rgb(-0.045, 0.010, 0.055)},
         "irisLight": {"iris": rgb(0.045, 0.050, 0.040)},
-        "beardShadow": {"beard": rgb(-0.075, -0.055, -0.042)},
-        "moustache": {"moustache": rgb(-0.065, -0.052, -0.040)},
+        "beardShadow": {"beard": BEARD},
+        "moustache": {"moustache": 0.8 * BEARD},
         "eyeShadow": {"eyelid": rgb(-0.050, -0.058, -0.035)},
         "underEye": {"under_eye": rgb(-0.035, -0.036, -0.025)},
         "foreheadLight": {"forehead": rgb(0.025, 0.022, 0.020)},

@@ -191,7 +191,7 @@ def _roll(f: _Field, upper: bool) -> np.ndarray:
     side = (f.lower < 0.5) if upper else (f.lower > 0.5)
     sign = -1.0 if upper else 1.0
     near = f.rim * side * smoothstep(0.25, 0.15, f.x)
-    return f.offset(near, 0.0, 0.012 * sign, -0.035)
+    return f.offset(near, 0.0, 0.018 * sign, -0.050)
 
 
 def _stretch(f: _Field) -> np.ndarray:
@@ -201,12 +201,12 @@ def _stretch(f: _Field) -> np.ndarray:
 
 def _dimple(f: _Field) -> np.ndarray:
     corner = bump(f.x, f.y, 0.27, CORNER_Y, 0.06, 0.06)
-    return f.offset(corner, 0.024, 0.008, -0.040)
+    return f.offset(corner, 0.032, 0.010, -0.050)
 
 
 def _puff(f: _Field) -> np.ndarray:
     cheek = bump(f.x, f.y, 0.36, -0.46, 0.14, 0.14)
-    return f.offset(cheek, 0.045, 0.0, 0.065)
+    return f.offset(cheek, 0.060, 0.0, 0.085)
 
 
 def _cheek_squint(f: _Field) -> np.ndarray:
@@ -218,7 +218,7 @@ def _cheek_squint(f: _Field) -> np.ndarray:
 def _sneer(f: _Field) -> np.ndarray:
     wing = bump(f.x, f.y, 0.12, -0.25, 0.06, 0.07)
     lip = bump(f.x, f.y, 0.13, -0.42, 0.07, 0.06) * (f.lower < 0.5)
-    return f.offset(wing, 0.010, 0.035, 0.0) + f.offset(lip, 0.0, 0.022, 0.006)
+    return f.offset(wing, 0.012, 0.050, 0.0) + f.offset(lip, 0.0, 0.030, 0.008)
 
 
 def _brow_inner_up(f: _Field) -> np.ndarray:
@@ -237,12 +237,12 @@ def _brow_down(f: _Field) -> np.ndarray:
 def _shrug(f: _Field) -> np.ndarray:
     chin = bump(f.x, f.y, 0.0, -0.70, 0.16, 0.10)
     lips = bump(f.x, f.y, 0.0, CORNER_Y - 0.02, 0.16, 0.07)
-    return f.offset(chin, 0.0, 0.030, 0.018) + f.offset(lips, 0.0, 0.020, 0.012)
+    return f.offset(chin, 0.0, 0.042, 0.022) + f.offset(lips, 0.0, 0.030, 0.018)
 
 
 def _press(f: _Field) -> np.ndarray:
     lips = f.rim * smoothstep(0.28, 0.1, f.x)
-    return f.offset(lips, 0.0, 0.0, -0.022) + 0.5 * _dimple(f)
+    return f.offset(lips, 0.0, 0.0, -0.036) + 0.7 * _dimple(f)
 
 
 # Modes whose two sides move by themselves, given as fields or as changes of the shape.
@@ -283,7 +283,7 @@ _SYMMETRIC: dict[str, Callable[[_Field], np.ndarray]] = {
 
 def _sideways(f: _Field) -> dict[str, np.ndarray]:
     """Modes that move both halves the same way: towards the subject's left (+x)."""
-    jaw = _jaw_weight(f)[:, None] * np.array([0.055, 0.0, 0.0])
+    jaw = _jaw_weight(f)[:, None] * np.array([0.042, 0.0, 0.0])
     mouth = f.offset(bump(f.x, f.y, 0.0, CORNER_Y, 0.22, 0.12), 0.055, 0.0, 0.0)
     return {"jaw": jaw, "mouth": mouth}
 
