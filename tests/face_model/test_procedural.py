@@ -176,6 +176,12 @@ def test_the_jaw_opens_the_mouth_and_the_corners_stay_together():
     assert np.abs(wide[27:48] - shut[27:48]).max() < 0.02, "the skull does not move"
 
 
+def test_the_mouth_closes_while_the_jaw_stays_open():
+    closed = marks(jawOpen=1.0, mouthClose=1.0)
+    assert np.abs(closed[61:64] - closed[[67, 66, 65]]).max() < 0.03
+    assert closed[8, 1] < marks()[8, 1] - 0.1
+
+
 @pytest.mark.parametrize(
     ("mode", "landmark", "axis", "sign"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 
 from reenact_jax.face_model.procedural.chart import (
     EAR_RIM,
+    EAR_ROOT,
     EYE_INNER,
     EYE_OUTER,
     ROW_INDEX,
@@ -138,10 +139,11 @@ def make_masks(chart: HalfChart, points: np.ndarray) -> Masks:
     )
     shade -= 0.15 * bump(x, y, 0.262, CORNER_Y, 0.025, 0.025) * front
     ear = np.where(column > 1.0, np.exp(-(((column - 1.11) / 0.045) ** 2)), 0.0)
-    ear = ear * bump(y, y, -0.02, -0.02, 0.12, 0.12)
-    shade -= 0.45 * ear
-    behind_ear = (column > 1.0 + EAR_RIM + 0.005) & (column < 1.4) & (np.abs(y) < 0.35)
-    shade -= 0.35 * behind_ear
+    shade -= 0.50 * ear * bump(y, y, -0.03, -0.03, 0.10, 0.10)
+    fold = np.where(column > 1.0, np.exp(-(((column - 1.165) / 0.02) ** 2)), 0.0)
+    shade -= 0.22 * fold * bump(y, y, 0.03, 0.03, 0.12, 0.12)
+    behind_ear = smoothstep(1.0 + EAR_RIM, 1.0 + EAR_ROOT, column) * smoothstep(1.36, 1.24, column)
+    shade -= 0.30 * behind_ear * bump(y, y, -0.03, -0.03, 0.16, 0.16)
     shade_mask = np.ones(chart.num_vertices)
     shade_mask[chart.grid] = shade
     shade_mask[chart.eyeball] = 1.0 - 0.35 * smoothstep(0.55, 1.1, polar)

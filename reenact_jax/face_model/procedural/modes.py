@@ -155,6 +155,12 @@ def _jaw_open(f: _Field) -> np.ndarray:
     return _jaw_weight(f)[:, None] * turned + f.offset(corner, -0.02, 0.0, 0.0)
 
 
+def _mouth_close(f: _Field) -> np.ndarray:
+    """Brings the lips together where the jaw is open: the lower lip's way back up."""
+    lip = smoothstep(CORNER_Y - 0.26, CORNER_Y - 0.10, f.y) * smoothstep(0.0, 0.5, f.lower)
+    return -_jaw_open(f) * (lip * f.skin * smoothstep(0.34, 0.24, f.x))[:, None]
+
+
 def _smile(f: _Field) -> np.ndarray:
     corner = bump(f.x, f.y, 0.25, CORNER_Y, 0.115, 0.11)
     cheek = bump(f.x, f.y, 0.36, -0.24, 0.11, 0.12)
@@ -277,7 +283,7 @@ _SYMMETRIC: dict[str, Callable[[_Field], np.ndarray]] = {
     "mouthRollLower": lambda f: _roll(f, upper=False),
     "mouthRollUpper": lambda f: _roll(f, upper=True),
     "mouthShrugLower": _shrug,
-    "mouthClose": lambda f: -0.9 * _jaw_open(f) * (f.rim * smoothstep(0.3, 0.0, f.x))[:, None],
+    "mouthClose": _mouth_close,
 }
 
 
