@@ -37,6 +37,11 @@ class Renderer:
     model: MorphableModel
     image_size: int
 
+    @functools.cached_property
+    def _model_on_device(self) -> MorphableModel:
+        # The bases are large: they are sent once, not with every group.
+        return jax.device_put(self.model)
+
     @property
     def resolution(self) -> int:
         """Side of the raster in pixels, and of a scenery's background."""
@@ -60,7 +65,7 @@ class Renderer:
                 around = jax.tree.map(lambda leaf: np.stack([leaf] * GROUP), scenery)
             else:
                 around = jax.tree.map(lambda leaf, at=index: np.asarray(leaf)[at], scenery)
-            rendered = _render_group(self.model, group, around, self.image_size)
+            rendered = _render_group(self._model_on_device, group, around, self.image_size)
             pictures.append(np.asarray(rendered)[: num_frames - start])
         return np.concatenate(pictures)
 
