@@ -43,8 +43,8 @@ def make_lighting(rng: np.random.Generator) -> np.ndarray:
     nine spherical harmonics are s (1/4 + n.d / 2 + 15/32 ((n.d)^2 - 1/3)).
     """
     tint = 1.0 + rng.uniform(-0.06, 0.06, 3)
-    ambient = rng.uniform(0.42, 0.66) * tint
-    strength = rng.uniform(0.30, 0.62) * (1.0 + rng.uniform(-0.07, 0.07, 3))
+    ambient = rng.uniform(0.42, 0.60) * tint
+    strength = rng.uniform(0.30, 0.54) * (1.0 + rng.uniform(-0.07, 0.07, 3))
     azimuth, elevation = rng.uniform(-1.1, 1.1), rng.uniform(0.0, 0.9)
     bands = ambient[:, None] * _directional(None)
     bands = bands + strength[:, None] * _directional((azimuth, elevation))

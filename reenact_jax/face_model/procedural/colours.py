@@ -36,7 +36,7 @@ SCLERA = np.array([0.90, 0.88, 0.86])
 IRIS = np.array([0.28, 0.21, 0.155])
 BEARD = np.array([-0.056, -0.042, -0.032])
 FRECKLES = np.array([-0.030, -0.034, -0.030])
-TEETH = np.array([0.90, 0.87, 0.80])
+TEETH = np.array([0.80, 0.77, 0.70])
 CAVITY = np.array([0.13, 0.03, 0.03])
 
 

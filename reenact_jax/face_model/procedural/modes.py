@@ -188,8 +188,8 @@ def _squeeze(f: _Field, width: float, forward: float, part: float) -> np.ndarray
 
 def _lips_apart(f: _Field, up: float, down: float) -> np.ndarray:
     near = smoothstep(0.26, 0.10, f.x)
-    upper = bump(f.x, f.y, 0.10, CORNER_Y + 0.05, 0.12, 0.07) * (f.lower < 0.5) * near
-    lower = bump(f.x, f.y, 0.10, CORNER_Y - 0.06, 0.12, 0.08) * (f.lower > 0.5) * near
+    upper = bump(f.x, f.y, 0.05, CORNER_Y + 0.05, 0.14, 0.07) * (f.lower < 0.5) * near
+    lower = bump(f.x, f.y, 0.05, CORNER_Y - 0.06, 0.14, 0.08) * (f.lower > 0.5) * near
     return f.offset(upper, 0.0, up, 0.01) + f.offset(lower, 0.0, -down, 0.005)
 
 
