@@ -224,3 +224,11 @@ def partner_ids(chart: HalfChart) -> np.ndarray:
 def mirrored_triangles(triangles: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """The other half's triangles, turned round so that they stay counter-clockwise."""
     return partner[triangles][:, ::-1]
+
+
+def mirror_map(partner: np.ndarray, num_vertices: int) -> np.ndarray:
+    """The involution (V,) over the whole head."""
+    mirror = np.arange(num_vertices)
+    mirror[: len(partner)] = partner
+    mirror[partner] = np.arange(len(partner))
+    return mirror

@@ -12,20 +12,19 @@ from reenact_jax.face_model.procedural.chart import (
     ROW_INDEX,
     HalfChart,
     make_half_chart,
+    mirror_map,
     mirrored_triangles,
     partner_ids,
 )
-from reenact_jax.face_model.procedural.colours import colour_modes, make_masks, mean_colours
-from reenact_jax.face_model.procedural.geometry import EYE_Y, HeadShape, build_half
-from reenact_jax.face_model.procedural.modes import (
-    IDENTITY_MODES,
-    expression_modes,
-    identity_modes,
-    mirror_map,
-)
+from reenact_jax.face_model.procedural.colours import colour_modes, mean_colours
+from reenact_jax.face_model.procedural.expressions import expression_modes
+from reenact_jax.face_model.procedural.geometry import build_half
+from reenact_jax.face_model.procedural.identity import IDENTITY_MODES, identity_modes
+from reenact_jax.face_model.procedural.masks import make_masks
+from reenact_jax.face_model.procedural.shape import EYE_Y, HeadShape
 
 # Multiplies the intervals of the chart's knots; `full` comes out at BFM's size.
-_DENSITY = {"light": 1.0, "full": 2.6}
+_DENSITY = {"light": 1.0, "full": 2.55}
 # Positions are rounded to this many decimals, so that the last bits of a platform's sine do not
 # change the model's fingerprint.
 _DECIMALS = 5
@@ -41,8 +40,8 @@ def procedural_head(size: Literal["light", "full"] = "light") -> MorphableModel:
     subject's). The guidance region is everything but hair and neck.
 
     Args:
-      size: `light` (about 5,000 vertices, for images up to 128 pixels) or `full` (about 35,500
-        vertices and 70,600 triangles, BFM's size).
+      size: `light` (about 5,000 vertices, for images up to 128 pixels) or `full` (about 35,800
+        vertices and 71,200 triangles, BFM's size).
 
     Returns:
       The model, cached: the same object for the same size.
