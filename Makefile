@@ -33,8 +33,8 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 # Every step goes on where it was, so the demo can be stopped and run again.
 demo: $(VENV)/.demo
-	$(PYTHON) scripts/make_talking_heads.py --out $(RUN)/prepared
-	$(PYTHON) scripts/pack.py --prepared $(RUN)/prepared --data_dir $(RUN)/data --name talking_heads
+	$(PYTHON) scripts/make_talking_heads.py $(RUN)/prepared
+	$(PYTHON) scripts/pack.py $(RUN)/prepared --name talking_heads --data-dir $(RUN)/data
 	$(PYTHON) -m reenact_jax.train --config configs/demo.py
 	$(PYTHON) -m reenact_jax.evaluate --config configs/demo.py
 	$(PYTHON) -m reenact_jax.reenact --run $(RUN) --compare --out $(RUN)/reenacted.mp4 \

@@ -23,7 +23,16 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int | None = None):
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        # Named handlers let a fresh manager read the shapes of what another process wrote.
+        self._manager = ocp.CheckpointManager(
+            folder.absolute(),
+            options=options,
+            item_handlers={
+                "params": ocp.StandardCheckpointHandler(),
+                "optimizer": ocp.StandardCheckpointHandler(),
+                "data": ocp.JsonCheckpointHandler(),
+            },
+        )
 
     @property
     def latest_step(self) -> int | None:

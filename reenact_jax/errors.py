@@ -1,7 +1,10 @@
 """Errors that are the user's to solve: command lines print them as one message, without a trace."""
 
+import logging
 import sys
 from collections.abc import Callable
+
+import absl.logging
 
 
 class UserError(ValueError):
@@ -12,7 +15,17 @@ class UserError(ValueError):
 
 
 def run_command(main: Callable[..., None], *args) -> None:
-    """Runs a command line's body; a UserError ends it with one message and exit status 1."""
+    """Runs a command line's body; a UserError ends it with one message and exit status 1.
+
+    The project's own log lines are shown; those of libraries only from warnings on.
+    """
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    logger = logging.getLogger("reenact_jax")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
     try:
         main(*args)
     except UserError as error:

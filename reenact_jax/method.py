@@ -6,7 +6,6 @@ Training, evaluation and inference all go through `reenact`, so they cannot diff
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from reenact_jax.config import Config
 from reenact_jax.face_model.morphable import MorphableModel
@@ -104,15 +103,3 @@ def reenact(
     )
     images, intermediates = generate(network, params, source_images, guidance, descriptor)
     return images, intermediates, guidance
-
-
-def init_params(network: FaceReenactor, seed: int, image_size: int) -> dict:
-    """Fresh network parameters; their values depend on the seed alone."""
-    config = network.config
-    shape = (1, image_size, image_size)
-    inputs = (
-        jnp.zeros((*shape, 3)),
-        jnp.zeros((1, config.completion.descriptor_dim)),
-        *(jnp.zeros((*shape, channels)) for channels in (2, 1, 3, 1)),
-    )
-    return jax.jit(network.init)(jax.random.key(seed), *inputs)["params"]

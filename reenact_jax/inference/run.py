@@ -14,6 +14,7 @@ from reenact_jax.face_model.load import load_face_model
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.guidance import Guidance
+from reenact_jax.nn.initialise import parameter_shapes
 from reenact_jax.nn.model import FaceReenactor
 
 
@@ -82,9 +83,7 @@ def load_run(config: Config, workdir: Path) -> TrainedRun:
     try:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no complete checkpoint yet: train on, or wait")
-        params = checkpoints.restore_params(
-            jax.eval_shape(lambda: method.init_params(network, 0, config.image_size))
-        )
+        params = checkpoints.restore_params(parameter_shapes(network.config))
         step = checkpoints.latest_step
     finally:
         checkpoints.close()

@@ -18,6 +18,7 @@ from reenact_jax.data.pipeline import train_batches
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.files import write_text
 from reenact_jax.media import write_image
+from reenact_jax.nn.initialise import initial_parameters
 from reenact_jax.pretrained.vgg19 import resolve_vgg19
 from reenact_jax.samples import draw_samples, fixed_samples
 from reenact_jax.training import parallel
@@ -58,7 +59,7 @@ def train(config: Config, workdir: Path) -> TrainState:
 
     network = method.make_network(config, face_model)
     optimizer = make_optimizer(config.train)
-    params = method.init_params(network, config.seed, config.image_size)
+    params = initial_parameters(network.config, jax.random.key(config.seed))
     state = jax.tree.map(np.asarray, TrainState.create(params, optimizer))
     logger.info("%s", parameter_overview.get_parameter_overview(params, include_stats=False))
 
@@ -79,6 +80,7 @@ def train(config: Config, workdir: Path) -> TrainState:
         batches.set_state(data_state)
         logger.info("going on after step %d", state.step)
 
+    (workdir / "samples").mkdir(exist_ok=True)
     samples = fixed_samples(pairs, config.image_size)
     reenact = jax.jit(partial(method.reenact, network, config.guidance))
     log = MetricsLog(workdir / "metrics.jsonl", start_step=int(state.step), enabled=is_writer)
