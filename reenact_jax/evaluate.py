@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from reenact_jax.errors import run_command
+from reenact_jax.errors import parse_flags, run_command
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="Configuration file.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/<config.name>.")
@@ -40,4 +40,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(lambda argv: run_command(main, argv))
+    app.run(lambda argv: run_command(main, argv), flags_parser=parse_flags)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from reenact_jax.errors import run_command
+from reenact_jax.errors import parse_flags, run_command
 
 _RUN = flags.DEFINE_string("run", None, "Folder of a trained run, such as runs/demo.")
 _SOURCE = flags.DEFINE_string("source", None, "Who is seen: picture, video or prepared clip.")
@@ -43,4 +43,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["run", "source", "driving", "out"])
-    app.run(lambda argv: run_command(main, argv))
+    app.run(lambda argv: run_command(main, argv), flags_parser=parse_flags)
