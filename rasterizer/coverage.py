@@ -60,8 +60,7 @@ def nearest_triangles(
 
     Args:
       vertices: (V, 4) float32 homogeneous pixel vertices (x, y, z, w), NaN rows for unusable ones.
-      triangles: (num_images * num_triangles, 3) int32 into `vertices`; a triangle with an index
-        outside [0, V) vanishes.
+      triangles: (num_images * num_triangles, 3) int32, every index in [0, V).
       target: sizes.
       chunk: windows per step of the work list; memory is 16 times this.
       staged: compute in stages behind conditionals. On the CPU XLA would otherwise fuse the
@@ -81,7 +80,7 @@ def nearest_triangles(
 
         def no_windows(_):
             shape = (4, triangles.shape[0])
-            return jnp.full(shape, target.num_pixels), jnp.zeros(shape, jnp.int32), small
+            return jnp.full(shape, target.num_pixels, jnp.int32), jnp.zeros(shape, jnp.int32), small
 
         def fill(operands):
             return _scatter(operands[0], *operands[1:], _local_index(target, axis=1))
@@ -107,12 +106,7 @@ def _branch_if(condition: jax.Array, staged: bool) -> Callable:
 
 
 def _corners(vertices: jax.Array, triangles: jax.Array) -> tuple[Corners, Corners, Corners]:
-    rows = [
-        vertices.at[triangles[:, k]].get(
-            mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
-        )
-        for k in range(3)
-    ]
+    rows = [vertices.at[triangles[:, k]].get(mode="promise_in_bounds") for k in range(3)]
     return tuple(Corners(*(row[:, j] for j in range(4))) for row in rows)
 
 
@@ -207,7 +201,8 @@ def _draw_windows(buffer, vertices, triangles, left_over, first, span, target: T
         ends = jnp.cumsum(count)
         total = ends[-1]
         done = jnp.zeros((), jnp.int64)
-    origin_x, origin_y = first[0].astype(jnp.int32), first[1].astype(jnp.int32)
+        starts = ends - count
+    boxes = jnp.stack([first[0].astype(jnp.int32), first[1].astype(jnp.int32), columns], axis=-1)
 
     def step(state, size):
         buffer, done = state
@@ -216,16 +211,25 @@ def _draw_windows(buffer, vertices, triangles, left_over, first, span, target: T
             # The number of triangles that end at or before this window is the triangle's index.
             triangle = jnp.searchsorted(ends, pair, side="right", method="scan")
             triangle = jnp.minimum(triangle, len(ends) - 1).astype(jnp.int32)
-            window = (pair - ends[triangle] + count[triangle]).astype(jnp.int32)
+            start = starts.at[triangle].get(mode="promise_in_bounds")
+            window = (pair - start).astype(jnp.int32)
             exists = pair < total
             done = done + size
-        x = origin_x[triangle] + window % columns[triangle] * _WINDOW
-        y = origin_y[triangle] + window // columns[triangle] * _WINDOW
+        box = boxes.at[triangle].get(mode="promise_in_bounds")
+        x = box[:, 0] + window % box[:, 2] * _WINDOW
+        y = box[:, 1] + window // box[:, 2] * _WINDOW
         picture = triangle // target.num_triangles
-        corners = _corners(vertices, triangles[triangle])
+        corners = _corners(vertices, triangles.at[triangle].get(mode="promise_in_bounds"))
         pixel, key = _test_windows(corners, x, y, picture, exists, target)
         index = jnp.broadcast_to((triangle % target.num_triangles)[None], pixel.shape)
-        return _scatter(buffer, pixel, key, index), done
+        # Also keeps the arithmetic above out of the scatter's scalar loop on the CPU.
+        buffer = lax.cond(
+            jnp.any(pixel < target.num_pixels),
+            lambda buffer: _scatter(buffer, pixel, key, index),
+            lambda buffer: buffer,
+            buffer,
+        )
+        return buffer, done
 
     def more_than(windows):
         def condition(state):
@@ -265,17 +269,19 @@ def _test_windows(corners, x, y, picture, exists, target: Target):
     decided = (lowest * highest != 0) | ((lowest < 0) & (highest > 0))
 
     def exact(_):
-        edges = [
-            exact_edge((p.x, p.y, p.w), (q.x, q.y, q.w), px, py)
-            for p, q in ((b, c), (c, a), (a, b))
-        ]
-        return [value for value, _ in edges], [side for _, side in edges]
+        # All three edges in one array: a third of the operations to compile.
+        start, end = (
+            tuple(
+                jnp.stack([getattr(corner, axis) for corner in order]) for axis in ("x", "y", "w")
+            )
+            for order in ((b, c, a), (c, a, b))
+        )
+        value, side = exact_edge(start, end, px[None], py[None])
+        return [value[k] for k in range(3)], [side[k] for k in range(3)]
 
+    quick_values = [value for value, _ in quick_edges]
     values, sides = lax.cond(
-        jnp.any(in_image & ~decided),
-        exact,
-        lambda _: ([value for value, _ in quick_edges], sides),
-        0,
+        jnp.any(in_image & ~decided), exact, lambda _: (quick_values, sides), 0
     )
     inside = (sides[0] < 0) & (sides[1] < 0) & (sides[2] < 0)
     front_orientation = inside

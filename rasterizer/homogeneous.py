@@ -4,7 +4,7 @@ Every vertex becomes (X, Y, z, w) with position (X/w, Y/w) in pixels from the im
 the rounding of a corner-based position comes from adding half the image size, and triangles of a
 dense mesh are small enough to notice. A vertex in front of the camera is
 divided through by its own w, so that w is exactly 1 and X, Y are its position. A vertex
-behind the camera, on the camera plane, or in front but more than a million pixels away cannot be
+behind the camera, on the camera plane, or in front but more than a million pixels away, cannot be
 divided; it keeps its sign of w and is scaled by its largest coordinate instead. Scaling by a
 positive number moves no vertex of projective space, so one edge function serves all of them.
 """
@@ -17,8 +17,8 @@ import numpy as np
 
 # Pixel positions beyond this stay homogeneous: float32 has no sub-pixel digits left there.
 FARTHEST_PIXEL = 1e6
-# Below this w the derivative 1/w^2 would come near the largest float32.
-SMALLEST_W = 1e-15
+# Between these values of w its square, which derivatives need, is far from the ends of float32.
+SMALLEST_W, LARGEST_W = 1e-15, 1e15
 
 
 class PixelVertices(NamedTuple):
@@ -49,7 +49,8 @@ def to_pixels(vertices_clip: jax.Array, image_height: int, image_width: int) -> 
     valid = jnp.all(jnp.isfinite(vertices_clip), axis=-1)
     x, y, z, w = (jnp.where(valid, vertices_clip[:, k], 0) for k in range(4))
     largest = FARTHEST_PIXEL / max(image_height, image_width)
-    divisible = (w > SMALLEST_W) & (jnp.abs(x) < largest * w) & (jnp.abs(y) < largest * w)
+    divisible = (w > SMALLEST_W) & (w < LARGEST_W)
+    divisible &= (jnp.abs(x) < largest * w) & (jnp.abs(y) < largest * w)
     # Double where: the branch not taken must not produce an infinite derivative.
     safe_w = jnp.where(divisible, w, 1)
     half_width, half_height = image_width / 2, image_height / 2
@@ -58,8 +59,8 @@ def to_pixels(vertices_clip: jax.Array, image_height: int, image_width: int) -> 
     return PixelVertices(
         # Divided last: a product here could be contracted with a later subtraction, and the same
         # vertex would then lie in slightly different places for two of its triangles.
-        x=jnp.where(divisible, x * half_width / safe_w, x * half_width * shrink),
-        y=jnp.where(divisible, y * half_height / safe_w, y * half_height * shrink),
+        x=jnp.where(divisible, x * half_width / safe_w, x * (half_width * shrink)),
+        y=jnp.where(divisible, y * half_height / safe_w, y * (half_height * shrink)),
         z=jnp.where(divisible, z / safe_w, z * shrink),
         w=jnp.where(divisible, 1, w * shrink),
         scale=jnp.where(divisible, 1 / safe_w, shrink),

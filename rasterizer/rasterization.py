@@ -76,13 +76,19 @@ def rasterize(
         triangle_id = jnp.full((image_height, image_width), -1, jnp.int32)
         weights = jnp.zeros((image_height, image_width, 3), vertices_clip.dtype)
         return Fragments(triangle_id, weights, weights[..., 0])
-    pixels = to_pixels(
-        lax.stop_gradient(vertices_clip).astype(jnp.float32), image_height, image_width
-    )
+    return _rasterize(vertices_clip, triangles, image_height, image_width, cull_backfaces)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _rasterize(vertices_clip, triangles, height: int, width: int, cull_backfaces: bool):
+    pixels = to_pixels(lax.stop_gradient(vertices_clip).astype(jnp.float32), height, width)
     table = jnp.stack([pixels.x, pixels.y, pixels.z, pixels.w], axis=-1)
     table = jnp.where(pixels.valid[:, None], table, jnp.nan)
-    visible = _visibility(image_height, image_width, cull_backfaces)
-    triangle_id = visible(lax.stop_gradient(table), triangles)
+    # Triangles with an unknown vertex point at one more row, which is unusable.
+    table = jnp.pad(table, ((0, 1), (0, 0)), constant_values=jnp.nan)
+    known = (triangles >= 0) & (triangles < vertices_clip.shape[0])
+    triangles = jnp.where(known, triangles, vertices_clip.shape[0])
+    triangle_id = _visibility(height, width, cull_backfaces)(table, triangles)
     weights, depth = _resolve(vertices_clip, triangles, triangle_id)
     return Fragments(triangle_id, weights, depth)
 
@@ -132,8 +138,7 @@ def _visibility(height: int, width: int, cull_backfaces: bool):
     def draw_batch(vertices, triangles):
         num_images, num_vertices = vertices.shape[:2]
         start = lax.broadcasted_iota(jnp.int32, triangles.shape, 0) * num_vertices
-        known = (triangles >= 0) & (triangles < num_vertices)
-        merged = jnp.where(known, triangles + start, -1).reshape(-1, 3)
+        merged = (triangles + start).reshape(-1, 3)
         return draw(vertices.reshape(-1, 4), merged, num_images, chunk=_DEVICE_CHUNK, staged=False)
 
     def draw_on_cpu(vertices, triangles):

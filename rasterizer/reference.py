@@ -7,7 +7,7 @@ is exact: the sign of a product difference is then the sign of the real number.
 
 import numpy as np
 
-from rasterizer.homogeneous import FARTHEST_PIXEL, SMALLEST_W
+from rasterizer.homogeneous import FARTHEST_PIXEL, LARGEST_W, SMALLEST_W
 
 
 def rasterize_reference(
@@ -70,10 +70,11 @@ def _to_pixels(clip: np.ndarray, height: int, width: int) -> tuple[np.ndarray, n
     with np.errstate(all="ignore"):
         xy, z, w = clip[:, :2], clip[:, 2], clip[:, 3]
         largest = np.float32(FARTHEST_PIXEL / max(height, width))
-        divisible = (w > SMALLEST_W) & np.all(np.abs(xy) < largest * w[:, None], axis=-1)
+        divisible = (w > SMALLEST_W) & (w < LARGEST_W)
+        divisible &= np.all(np.abs(xy) < largest * w[:, None], axis=-1)
         magnitude = np.maximum(np.abs(xy).max(axis=-1, initial=0), np.abs(w))
         shrink = 1 / np.where(magnitude < SMALLEST_W, np.float32(1), magnitude)
-        scaled = np.column_stack([xy * half * shrink[:, None], z * shrink, w * shrink])
+        scaled = np.column_stack([xy * (half * shrink[:, None]), z * shrink, w * shrink])
         divided = np.column_stack([xy * half / w[:, None], z / w, np.ones_like(w)])
         vertices = np.where(divisible[:, None], divided, scaled)
         scale = np.where(divisible, 1 / w, shrink)

@@ -1,0 +1,74 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rasterizer import flip_opengl, look_at, orthographic_clip, perspective_clip, rasterize
+
+INTRINSICS = np.array([50.0, 60.0, 20.5, 11.25], np.float32)
+POINTS = np.random.default_rng(0).uniform([-1, -1, 2], [1, 1, 5], (9, 3)).astype(np.float32)
+
+
+def pixels(clip, height, width):
+    return np.stack(
+        [(clip[:, 0] / clip[:, 3] + 1) / 2 * width, (clip[:, 1] / clip[:, 3] + 1) / 2 * height], 1
+    )
+
+
+def test_perspective_puts_points_where_the_pinhole_formula_says():
+    clip = np.asarray(perspective_clip(POINTS, INTRINSICS, 24, 40))
+    expected = INTRINSICS[:2] * POINTS[:, :2] / POINTS[:, 2:] + INTRINSICS[2:]
+    np.testing.assert_allclose(pixels(clip, 24, 40), expected, atol=1e-4)
+    np.testing.assert_array_equal(clip[:, 3], POINTS[:, 2])
+    order = np.argsort(clip[:, 2] / clip[:, 3])
+    np.testing.assert_array_equal(order, np.argsort(POINTS[:, 2]))
+
+
+def test_normalised_intrinsics_with_unit_size_give_the_same_clip_space():
+    normalised = INTRINSICS / np.array([40, 24, 40, 24], np.float32)
+    found = perspective_clip(POINTS, normalised, 1, 1)
+    np.testing.assert_allclose(found, perspective_clip(POINTS, INTRINSICS, 24, 40), atol=1e-5)
+
+
+def test_near_scales_z_alone():
+    far, near = (perspective_clip(POINTS, INTRINSICS, 24, 40, near=n) for n in (2.0, 0.5))
+    np.testing.assert_allclose(far[:, 2], 4 * near[:, 2])
+    np.testing.assert_array_equal(far[:, [0, 1, 3]], near[:, [0, 1, 3]])
+
+
+def test_orthographic_ignores_depth_but_orders_by_it():
+    clip = np.asarray(orthographic_clip(POINTS, INTRINSICS, 24, 40))
+    expected = INTRINSICS[:2] * POINTS[:, :2] + INTRINSICS[2:]
+    np.testing.assert_allclose(pixels(clip, 24, 40), expected, atol=1e-4)
+    square = np.array([[-9, -9], [9, -9], [0, 9]])
+    near_and_far = np.concatenate([np.c_[square, np.full(3, z)] for z in (3.0, 2.0)])
+    vertices = orthographic_clip(near_and_far.astype(np.float32), INTRINSICS, 24, 40)
+    assert np.all(rasterize(vertices, np.arange(6).reshape(2, 3), 24, 40).triangle_id[6:16] == 1)
+
+
+def test_look_at_sees_the_target_ahead_and_up_towards_the_top():
+    eye, target, up = np.array([3.0, 1, -2]), np.array([0.5, 0, 1]), np.array([0.0, 1, 0])
+    rotation, translation = (np.asarray(part) for part in look_at(eye, target, up))
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+    assert np.linalg.det(rotation) > 0.99
+    np.testing.assert_allclose(rotation @ eye + translation, 0, atol=1e-6)
+    distance = np.linalg.norm(target - eye)
+    np.testing.assert_allclose(rotation @ target + translation, [0, 0, distance], atol=1e-5)
+    assert (rotation @ up)[1] < 0 and abs((rotation @ up)[0]) < 1e-6  # y is down
+
+
+def test_look_at_refuses_a_view_along_up_and_can_be_traced():
+    with pytest.raises(ValueError, match="line|along up"):
+        look_at(np.zeros(3), np.array([0.0, 2, 0]), np.array([0.0, 1, 0]))
+    rotation, _ = jax.jit(look_at)(jnp.zeros(3), jnp.array([0.0, 0, 1]), jnp.array([0.0, 1, 0]))
+    np.testing.assert_allclose(rotation, np.diag([-1, -1, 1]), atol=1e-6)
+
+
+def test_opengl_points_make_a_round_trip():
+    np.testing.assert_array_equal(flip_opengl(flip_opengl(jnp.asarray(POINTS))), POINTS)
+    np.testing.assert_array_equal(flip_opengl(jnp.array([1.0, 2.0, -3.0])), [1, -2, 3])
+
+
+def test_points_of_the_wrong_shape_are_named():
+    with pytest.raises(ValueError, match=r"\(V, 3\), found \(9, 2\)"):
+        perspective_clip(POINTS[:, :2], INTRINSICS, 24, 40)

@@ -1,0 +1,144 @@
+"""JAX transformations around rasterize, interpolate, and their checks of arguments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rasterizer import interpolate, rasterize
+
+HEIGHT, WIDTH, BATCH = 12, 10, 3
+RNG = np.random.default_rng(3)
+TRIANGLES = RNG.integers(0, 30, (20, 3)).astype(np.int32)
+VERTICES = np.concatenate(
+    [RNG.normal(size=(BATCH, 30, 3)) * 0.7, RNG.uniform(0.5, 2, (BATCH, 30, 1))], axis=-1
+).astype(np.float32)
+VERTICES[:, :3, 3] *= -1  # some triangles cross the camera plane
+
+
+def draw(vertices, triangles=TRIANGLES):
+    return rasterize(vertices, triangles, HEIGHT, WIDTH)
+
+
+def loss(vertices):
+    found = draw(vertices)
+    return jnp.sum(found.barycentrics[..., 0] ** 2) + jnp.sum(jnp.minimum(found.depth, 3))
+
+
+@pytest.fixture(scope="module")
+def one_by_one():
+    pictures = [draw(vertices) for vertices in VERTICES]
+    assert all((picture.triangle_id >= 0).sum() > 20 for picture in pictures)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *pictures)
+
+
+def assert_equal(found, expected):
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.triangle_id, expected.triangle_id)
+
+
+def test_vmap_over_poses_equals_a_loop(one_by_one):
+    assert_equal(jax.jit(jax.vmap(draw))(VERTICES), one_by_one)
+
+
+def test_vmap_nests(one_by_one):
+    nested = jax.vmap(jax.vmap(draw))(np.stack([VERTICES, VERTICES[::-1]]))
+    for k, order in enumerate(([0, 1, 2], [2, 1, 0])):
+        assert_equal(
+            jax.tree.map(lambda leaf, k=k: leaf[k], nested),
+            jax.tree.map(lambda leaf, order=order: leaf[order], one_by_one),
+        )
+
+
+def test_vmap_over_padded_meshes_of_different_size(one_by_one):
+    short = np.where(np.arange(20)[:, None] < 7, TRIANGLES, -1)
+    found = jax.vmap(draw, in_axes=(None, 0))(VERTICES[0], np.stack([TRIANGLES, short]))
+    np.testing.assert_array_equal(found.triangle_id[0], one_by_one.triangle_id[0])
+    alone = draw(VERTICES[0], TRIANGLES[:7])
+    np.testing.assert_array_equal(found.triangle_id[1], alone.triangle_id)
+
+
+def test_the_merged_batch_of_other_devices_equals_the_loop_of_the_cpu(one_by_one):
+    from rasterizer.coverage import Target, nearest_triangles
+    from rasterizer.homogeneous import to_pixels
+
+    tables = []
+    for vertices in VERTICES:
+        pixels = to_pixels(jnp.asarray(vertices), HEIGHT, WIDTH)
+        tables.append(np.stack([pixels.x, pixels.y, pixels.z, pixels.w], axis=-1))
+    triangles = np.concatenate([TRIANGLES + 30 * k for k in range(BATCH)])
+    target = Target(BATCH, len(TRIANGLES), HEIGHT, WIDTH, cull_backfaces=False)
+    draw_all = jax.jit(lambda v, t: nearest_triangles(v, t, target, chunk=256, staged=False))
+    ids = draw_all(np.concatenate(tables), triangles).reshape(BATCH, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(ids, one_by_one.triangle_id)
+
+
+def test_pmap_equals_a_loop(one_by_one):
+    found = jax.pmap(draw, devices=jax.devices()[:BATCH])(VERTICES)
+    assert_equal(found, one_by_one)
+
+
+def test_without_jit_the_result_is_the_same(one_by_one):
+    with jax.disable_jit():
+        found = draw(VERTICES[0])
+    assert_equal(found, jax.tree.map(lambda leaf: leaf[0], one_by_one))
+
+
+def test_forward_reverse_batched_and_checkpointed_gradients_agree():
+    expected = np.stack([jax.grad(loss)(vertices) for vertices in VERTICES])
+    assert np.abs(expected).max() > 0.1
+    batched = jax.jit(jax.grad(lambda v: jnp.sum(jax.vmap(loss)(v))))(VERTICES)
+    close = dict(rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(batched, expected, **close)
+    np.testing.assert_allclose(jax.jacfwd(loss)(VERTICES[0]), expected[0], **close)
+    np.testing.assert_allclose(jax.grad(jax.checkpoint(loss))(VERTICES[0]), expected[0], **close)
+
+
+def test_new_vertex_values_do_not_trace_again():
+    traces = []
+
+    @jax.jit
+    def traced(vertices):
+        traces.append(vertices.shape)
+        return draw(vertices).depth
+
+    for vertices in VERTICES:
+        traced(vertices)
+    assert len(traces) == 1
+
+
+def test_attributes_of_any_width_and_of_bfloat16():
+    found = draw(VERTICES[0])
+    ids = np.asarray(found.triangle_id)
+    attributes = RNG.normal(size=(30, 5)).astype(np.float32)
+    shown = np.asarray(interpolate(attributes, TRIANGLES, found))
+    weights = np.asarray(found.barycentrics)
+    expected = np.einsum("hwk,hwkc->hwc", weights, attributes[TRIANGLES[ids]])
+    np.testing.assert_allclose(shown, np.where(ids[..., None] >= 0, expected, 0), atol=1e-5)
+    half = interpolate(attributes.astype(jnp.bfloat16), TRIANGLES, found)
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(np.float32), shown, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((4, 3), np.float32), TRIANGLES, 8, 8), r"\(V, 4\), found \(4, 3\)"),
+        ((np.zeros((2, 4, 4), np.float32), TRIANGLES, 8, 8), r"found \(2, 4, 4\)"),
+        ((np.zeros((30, 4), np.int32), TRIANGLES, 8, 8), "expected float .* found int32"),
+        ((VERTICES[0], TRIANGLES[:, :2], 8, 8), r"\(F, 3\), found \(20, 2\)"),
+        ((VERTICES[0], TRIANGLES.astype(np.float32), 8, 8), "integer triangles, found float32"),
+        ((VERTICES[0], TRIANGLES + 30, 8, 8), r"in \[0, 30\).*found 3. to"),
+        ((VERTICES[0], TRIANGLES, 0, 8), "image_height .* found 0"),
+        ((VERTICES[0], TRIANGLES, 8, 8.0), "image_width .* found 8.0"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        rasterize(*arguments)
+
+
+def test_interpolate_names_wrong_attributes():
+    with pytest.raises(ValueError, match=r"\(V, C\), found \(30,\)"):
+        interpolate(np.zeros(30, np.float32), TRIANGLES, draw(VERTICES[0]))
