@@ -33,12 +33,13 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 # Every step goes on where it was, so the demo can be stopped and run again.
 demo: $(VENV)/.demo
-	$(PYTHON) scripts/make_talking_heads.py $(RUN)/prepared
+	$(PYTHON) scripts/make_talking_heads.py $(RUN)/prepared \
+	  --num-train-people 96 --frames-per-clip 12
 	$(PYTHON) scripts/pack.py $(RUN)/prepared --name talking_heads --data-dir $(RUN)/data
 	$(PYTHON) -m reenact_jax.train --config configs/demo.py
 	$(PYTHON) -m reenact_jax.evaluate --config configs/demo.py
 	$(PYTHON) -m reenact_jax.reenact --run $(RUN) --compare --out $(RUN)/reenacted.mp4 \
-	  --source $(RUN)/prepared/clips/test_000 --driving $(RUN)/prepared/clips/test_001
+	  --source $(RUN)/prepared/clips/person0096-00 --driving $(RUN)/prepared/clips/person0097-00
 	@echo
 	@echo "Look at"
 	@echo "  $(RUN)/samples.png     unseen people: inputs, guidance, result, truth"

@@ -1,10 +1,13 @@
 """Your own videos with the open face model (ICT-FaceKit) and the open tracker.
 
-    python scripts/prepare_clips.py VIDEOS --face-model ict_facekit.npz --out prepared/clips
+    python scripts/prepare_clips.py VIDEOS --face-model assets/ict_facekit.npz \\
+      --out prepared/clips --test NAME1 NAME2 --format jpg
     python scripts/pack.py prepared/clips --name clips --data-dir data
     python -m reenact_jax.train --config configs/clips.py
+    python -m reenact_jax.evaluate --config configs/clips.py
 
-Eight people do not make a model that generalises; docs/first_run.md says what to expect.
+About half an hour of two cores. A handful of people do not make a model that generalises;
+docs/first_run.md says what to expect.
 """
 
 import ml_collections
@@ -15,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "clips"
     config.seed = 0
 
-    config.image_size = 64
+    config.image_size = 128
     config.data = ml_collections.ConfigDict()
     config.data.name = "clips"
     config.data.data_dir = "data"
@@ -38,9 +41,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.network.dtype = "float32"
     config.network.completion = ml_collections.ConfigDict()
     config.network.completion.base_channels = 16
-    config.network.completion.max_channels = 64
-    config.network.completion.num_down = 4
-    config.network.completion.num_up = 2
+    config.network.completion.max_channels = 96
+    config.network.completion.num_down = 5
+    config.network.completion.num_up = 3
     config.network.completion.descriptor_hidden = 64
     config.network.completion.adain_hidden = 32
     config.network.reenactment = ml_collections.ConfigDict()
@@ -51,25 +54,26 @@ def get_config() -> ml_collections.ConfigDict:
     config.network.reenactment.spade_hidden = 32
     config.network.reenactment.synthesis_guidance = True
 
-    # Without trained VGG weights the L1 term leads.
+    # Without trained VGG-19 weights the L1 term alone. With torchvision's file, say
+    # vgg_weights = its path, perceptual = 1, style = 250 and multi_scale_l1 = 0: the paper's loss.
     config.loss = ml_collections.ConfigDict()
-    config.loss.perceptual = 0.1
+    config.loss.perceptual = 0.0
     config.loss.style = 0.0
     config.loss.multi_scale_l1 = 10.0
     config.loss.vgg_weights = "random"
 
     config.train = ml_collections.ConfigDict()
-    config.train.batch_size = 8
-    config.train.num_epochs = 10
-    config.train.steps_per_epoch = 40
-    config.train.learning_rate = 1e-3
-    config.train.decay_after_epochs = 8
-    config.train.decayed_learning_rate = 2e-4
+    config.train.batch_size = 4
+    config.train.num_epochs = 20
+    config.train.steps_per_epoch = 100
+    config.train.learning_rate = 5e-4
+    config.train.decay_after_epochs = 16
+    config.train.decayed_learning_rate = 1e-4
     config.train.adam_beta1 = 0.5
     config.train.adam_beta2 = 0.999
-    config.train.log_every_steps = 10
-    config.train.sample_every_steps = 100
-    config.train.checkpoint_every_steps = 100
+    config.train.log_every_steps = 20
+    config.train.sample_every_steps = 500
+    config.train.checkpoint_every_steps = 200
     config.train.keep_checkpoints = 2
 
     config.evaluate = ml_collections.ConfigDict()
