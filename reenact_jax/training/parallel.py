@@ -19,7 +19,8 @@ Tree = TypeVar("Tree")
 
 def replicate(tree: Tree) -> Tree:
     """Puts a copy of every leaf on every local device."""
-    return jax_utils.replicate(tree)
+    # Under pmap's own axis name: under another one the second step would be compiled again.
+    return jax_utils.replicate(tree, axis_name=AXIS)
 
 
 def unreplicate(tree: Tree) -> Tree:
