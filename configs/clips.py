@@ -64,15 +64,15 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.train = ml_collections.ConfigDict()
     config.train.batch_size = 4
-    config.train.num_epochs = 20
+    config.train.num_epochs = 12
     config.train.steps_per_epoch = 100
     config.train.learning_rate = 5e-4
-    config.train.decay_after_epochs = 16
+    config.train.decay_after_epochs = 10
     config.train.decayed_learning_rate = 1e-4
     config.train.adam_beta1 = 0.5
     config.train.adam_beta2 = 0.999
     config.train.log_every_steps = 20
-    config.train.sample_every_steps = 500
+    config.train.sample_every_steps = 400
     config.train.checkpoint_every_steps = 200
     config.train.keep_checkpoints = 2
 

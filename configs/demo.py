@@ -49,8 +49,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.network.reenactment.spade_hidden = 32
     config.network.reenactment.synthesis_guidance = True
 
-    # The L1 term alone: VGG-19 would take two thirds of the five minutes, and with random weights it
-    # has little to teach. perceptual = 1, style = 250 and a path bring the paper's loss back.
+    # The L1 term alone: VGG-19 would take two thirds of the five minutes, and with random weights
+    # it has little to teach. perceptual = 1, style = 250 and a path bring the paper's loss back.
     config.loss = ml_collections.ConfigDict()
     config.loss.perceptual = 0.0
     config.loss.style = 0.0

@@ -15,11 +15,12 @@ from reenact_jax.config import Config, check_same_run, to_json
 from reenact_jax.data.frames import open_frames, open_pairs
 from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import train_batches
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.files import write_text
 from reenact_jax.media import write_image
 from reenact_jax.nn.initialise import initial_parameters
-from reenact_jax.pretrained.vgg19 import resolve_vgg19
+from reenact_jax.pretrained.vgg19 import Vgg19Params, resolve_vgg19
 from reenact_jax.samples import draw_samples, fixed_samples
 from reenact_jax.training import parallel
 from reenact_jax.training.cadence import Cadence
@@ -27,7 +28,7 @@ from reenact_jax.training.log import MetricsLog
 from reenact_jax.training.optimizer import make_optimizer
 from reenact_jax.training.state import TrainState
 from reenact_jax.training.step import Constants, make_train_step
-from reenact_jax.training.watch import DataWait, check_finite
+from reenact_jax.training.watch import DataWait, FiniteWatch
 from reenact_jax.visual import plot_curves
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ logger = logging.getLogger(__name__)
 def train(config: Config, workdir: Path) -> TrainState:
     """Trains until `config.train.num_train_steps`, from the newest checkpoint in `workdir`.
 
-    Writes `config.json`, `metrics.jsonl`, `samples/`, `checkpoints/` and `loss.png` there.
+    Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `samples/`, `checkpoints/` and
+    `loss.png` there.
 
     Returns:
       The final state, as arrays of the host.
@@ -51,19 +53,18 @@ def train(config: Config, workdir: Path) -> TrainState:
     pairs = open_pairs(config.data.data_dir, config.data.name)
     face_model = load_face_model(config.face_model.name, config.face_model.path)
     check_face_model(frames.info, face_model)
-    vgg = resolve_vgg19(config.loss.vgg_weights)
+    vgg = _feature_network(config.loss.vgg_weights)
     is_writer = jax.process_index() == 0
     check_same_run(config, workdir / "config.json")
-    if is_writer:
-        write_text(workdir / "config.json", to_json(config))
 
     network = method.make_network(config, face_model)
     optimizer = make_optimizer(config.train)
     params = initial_parameters(network.config, jax.random.key(config.seed))
     state = jax.tree.map(np.asarray, TrainState.create(params, optimizer))
-    logger.info("%s", parameter_overview.get_parameter_overview(params, include_stats=False))
+    logger.info("%s", _parameter_summary(params))
 
-    batches = train_batches(
+    batches_from = partial(
+        train_batches,
         frames,
         seed=config.seed,
         batch_size=config.train.batch_size,
@@ -72,6 +73,7 @@ def train(config: Config, workdir: Path) -> TrainState:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+    batches = batches_from(start_batch=0)
     checkpoints = Checkpoints(workdir / "checkpoints", keep=config.train.keep_checkpoints)
     if checkpoints.latest_step is not None:
         optimizer_state = {"step": state.step, "opt_state": state.opt_state}
@@ -79,6 +81,10 @@ def train(config: Config, workdir: Path) -> TrainState:
         state = TrainState(params=params, **optimizer_state)
         batches.set_state(data_state)
         logger.info("going on after step %d", state.step)
+    if is_writer:  # not before everything has been found to fit
+        write_text(workdir / "config.json", to_json(config))
+        overview = parameter_overview.get_parameter_overview(params, include_stats=False)
+        write_text(workdir / "parameters.txt", overview + "\n")
 
     (workdir / "samples").mkdir(exist_ok=True)
     samples = fixed_samples(pairs, config.image_size)
@@ -94,7 +100,7 @@ def train(config: Config, workdir: Path) -> TrainState:
 
     start_step = int(state.step)
     state = parallel.replicate(state)
-    metrics, data_wait = None, DataWait()
+    metrics, data_wait, finite = None, DataWait(), FiniteWatch()
     progress = tqdm(
         range(start_step + 1, num_train_steps + 1),
         initial=start_step,
@@ -112,9 +118,12 @@ def train(config: Config, workdir: Path) -> TrainState:
             state, step_metrics = p_train_step(state, parallel.shard(batch), constants)
             step_metrics = step_metrics.unreplicate()
             metrics = step_metrics if metrics is None else metrics.merge(step_metrics)
+            finite.add(step, step_metrics.loss.total, step_metrics.gradient_norm.total)
+            if log_due(step) or checkpoint_due(step):
+                # Step k is given batch k - 1.
+                finite.check(lambda step: next(batches_from(start_batch=step - 1)), workdir)
             if log_due(step):
                 record = {"step": step} | {k: float(v) for k, v in metrics.compute().items()}
-                check_finite(record, batch, config.train.log_every_steps, workdir)
                 log.append(record)
                 progress.set_postfix(loss=f"{record['loss']:.3f}", data_wait=data_wait.share())
                 metrics = None
@@ -138,3 +147,16 @@ def train(config: Config, workdir: Path) -> TrainState:
     if is_writer:
         plot_curves(log.records, workdir / "loss.png")
     return parallel.unreplicate(state)
+
+
+def _parameter_summary(params: dict) -> str:
+    counts = {name: parameter_overview.count_parameters(tree) for name, tree in params.items()}
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"parameters: {parts}"
+
+
+def _feature_network(weights: str) -> Vgg19Params:
+    try:
+        return resolve_vgg19(weights)
+    except (OSError, ImportError, ValueError) as error:
+        raise UserError(f"loss.vgg_weights: {error}") from error
