@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# As in the Makefile: programs that several tests need are compiled once.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "runs/.xla_cache")
+)
 
 import jax
 import pytest
@@ -21,3 +25,22 @@ def shared_dir() -> Path:
             f"{path} is not there (set REENACT_SHARED to the folder with goldens and clips)"
         )
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory) -> Path:
+    """Folder with a synthetic world of five people, prepared and packed; see helpers/tiny.py."""
+    from tests.helpers.tiny import write_tiny_world
+
+    return write_tiny_world(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_world, tmp_path_factory) -> Path:
+    """Folder of a finished run of `tiny_config(tiny_world)`; not to be written to."""
+    from reenact_jax.training.loop import train
+    from tests.helpers.tiny import tiny_config
+
+    workdir = tmp_path_factory.mktemp("tiny_run")
+    train(tiny_config(tiny_world), workdir)
+    return workdir

@@ -15,6 +15,7 @@ import numpy as np
 from reenact_jax.data import images
 from reenact_jax.data.frames import FrameDataset, PairDataset
 from reenact_jax.data.pairs import train_pairs
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.parameters import FIELDS, FaceParameters
 
 # More batches than any run takes; the dataset is lazy.
@@ -55,13 +56,14 @@ class TrainBatches:
         """Continues where a state was taken.
 
         Raises:
-          ValueError: if the state belongs to another seed, batch size or dataset.
+          UserError: if the state belongs to another seed, batch size or dataset.
         """
         for name, value in self._identity.items():
             if state.get(name) != value:
-                raise ValueError(
+                raise UserError(
                     f"data position: expected {name} {value!r} as in this run, found "
-                    f"{state.get(name)!r} in the stored state: the pairs would not be the same"
+                    f"{state.get(name)!r} in the stored state: the pairs would not be the same; "
+                    "go on with what the run was started with, or choose another --workdir"
                 )
         self._next_batch = int(state["next_batch"])
         self._iterator.set_state({"next_index": self._next_batch})

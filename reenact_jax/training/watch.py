@@ -1,15 +1,16 @@
 """What the loop watches about itself: time spent waiting for data, and numbers gone wrong."""
 
 import contextlib
-import math
+import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from reenact_jax.errors import UserError
+from reenact_jax.files import write_bytes
 
 
 class DataWait:
@@ -30,21 +31,39 @@ class DataWait:
         return f"{100 * self._waited / elapsed:.0f}%"
 
 
-def check_finite(record: Mapping[str, float], batch: dict, log_every_steps: int, workdir: Path):
-    """Stops a run whose numbers are no longer finite and keeps the batch at hand.
+class FiniteWatch:
+    """Finds the step at which a run's numbers went wrong, without waiting for each step.
 
-    Raises:
-      UserError: names the steps in question and the file that the last batch was saved to.
+    The numbers stay on the device until `check`.
     """
-    wrong = [name for name, value in record.items() if not math.isfinite(value)]
-    if not wrong:
-        return
-    step = int(record["step"])
-    path = workdir / f"batch_at_step_{step}.npz"
-    leaves = jax.tree_util.tree_flatten_with_path(batch)[0]
-    np.savez(path, **{jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves})
-    raise UserError(
-        f"{', '.join(wrong)} not finite between steps {max(1, step - log_every_steps + 1)} and "
-        f"{step}: the batch of step {step} is in {path}; lower train.learning_rate or look at the "
-        "data; the newest checkpoint is from before"
-    )
+
+    def __init__(self):
+        self._steps: list[tuple[int, tuple[jax.Array, ...]]] = []
+
+    def add(self, step: int, *numbers: jax.Array) -> None:
+        """Remembers what step number `step` computed."""
+        self._steps.append((step, numbers))
+
+    def check(self, batch_of: Callable[[int], dict], workdir: Path) -> None:
+        """Looks at everything since the last call.
+
+        Args:
+          batch_of: step -> the batch that it was given.
+          workdir: where the batch of the first wrong step is kept.
+
+        Raises:
+          UserError: names that step and the batch's file.
+        """
+        steps, self._steps = jax.device_get(self._steps), []
+        for step, numbers in steps:
+            if not np.isfinite(numbers).all():
+                path = workdir / f"batch_of_step_{step}.npz"
+                leaves = jax.tree_util.tree_flatten_with_path(batch_of(step))[0]
+                buffer = io.BytesIO()
+                np.savez(buffer, **{jax.tree_util.keystr(key): leaf for key, leaf in leaves})
+                write_bytes(path, buffer.getvalue())
+                raise UserError(
+                    f"the loss or its gradient is not finite at step {step}: its batch is in "
+                    f"{path}, and the newest checkpoint is from before; look at the batch, or "
+                    "lower train.learning_rate and start again in another --workdir"
+                )
