@@ -2,11 +2,11 @@
 
 Every vertex becomes (X, Y, z, w) with position (X/w, Y/w) in pixels from the image centre: half of
 the rounding of a corner-based position comes from adding half the image size, and triangles of a
-dense mesh are small enough to notice. A vertex in front of the camera is
-divided through by its own w, so that w is exactly 1 and X, Y are its position. A vertex
-behind the camera, on the camera plane, or in front but more than a million pixels away, cannot be
-divided; it keeps its sign of w and is scaled by its largest coordinate instead. Scaling by a
-positive number moves no vertex of projective space, so one edge function serves all of them.
+dense mesh are small enough to notice. A vertex in front of the camera is divided through by its
+own w, so that w is exactly 1 and X, Y are its position. A vertex behind the camera, on the camera
+plane, or in front but more than a million pixels away, cannot be divided; it keeps its sign of w
+and is scaled by its largest coordinate instead. Scaling by a positive number moves no vertex of
+projective space, so one edge function serves all of them.
 """
 
 from typing import NamedTuple

@@ -88,11 +88,11 @@ def test_without_jit_the_result_is_the_same(one_by_one):
 def test_forward_reverse_batched_and_checkpointed_gradients_agree():
     expected = np.stack([jax.grad(loss)(vertices) for vertices in VERTICES])
     assert np.abs(expected).max() > 0.1
-    batched = jax.jit(jax.grad(lambda v: jnp.sum(jax.vmap(loss)(v))))(VERTICES)
+    saving = jax.checkpoint(loss)
+    batched = jax.jit(jax.grad(lambda v: jnp.sum(jax.vmap(saving)(v))))(VERTICES)
     close = dict(rtol=1e-3, atol=1e-3 * np.abs(expected).max())
     np.testing.assert_allclose(batched, expected, **close)
     np.testing.assert_allclose(jax.jacfwd(loss)(VERTICES[0]), expected[0], **close)
-    np.testing.assert_allclose(jax.grad(jax.checkpoint(loss))(VERTICES[0]), expected[0], **close)
 
 
 def test_new_vertex_values_do_not_trace_again():
