@@ -76,7 +76,7 @@ def make_train_step(
         metrics = metrics_of(
             axis_name=AXIS,
             loss=loss,
-            gradient_norm=optax.global_norm(gradients),
+            gradient_norm=optax.tree.norm(gradients),
             learning_rate=schedule(state.step),
             **{f"loss_{name}": term for name, term in terms.items()},
         )

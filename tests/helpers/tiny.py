@@ -1,10 +1,8 @@
-"""A training run that is small in every respect: 64 pixels, narrow networks, five synthetic people."""
+"""A run that is small in every respect: 64 pixels, narrow networks, five synthetic people."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 
 from configs import vox

@@ -1,0 +1,183 @@
+"""The training loop: what it writes, where it ends, how it goes on, what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from reenact_jax.checkpoint import Checkpoints
+from reenact_jax.config import from_json
+from reenact_jax.data.pipeline import TrainBatches
+from reenact_jax.errors import UserError
+from reenact_jax.training import loop
+from reenact_jax.training.log import read_records
+from tests.helpers.tiny import tiny_config
+
+
+class Killed(BaseException):
+    """Stands for whatever ends a process in the middle of a run."""
+
+
+def steps_of(folder):
+    return sorted(int(path.name) for path in (folder / "checkpoints").iterdir())
+
+
+def assert_same_state(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def kill_after(monkeypatch, num_batches):
+    """Ends the run when it asks for one batch more than `num_batches`."""
+    count, original = iter(range(num_batches)), TrainBatches.__next__
+
+    def stop(batches):
+        if next(count, None) is None:
+            raise Killed
+        return original(batches)
+
+    monkeypatch.setattr(TrainBatches, "__next__", stop)
+
+
+def test_a_run_leaves_its_files_and_learns(tiny_run, tiny_world):
+    assert from_json(tiny_run / "config.json") == tiny_config(tiny_world)
+    records = read_records(tiny_run / "metrics.jsonl")
+    assert [record["step"] for record in records] == [1, 2, 3, 4]
+    assert records[-1]["loss"] < 0.9 * records[0]["loss"]
+    assert steps_of(tiny_run) == [2, 4]
+    with Image.open(tiny_run / "samples" / "step_000004.png") as grid:
+        assert min(grid.size) > 5 * 64
+    assert (tiny_run / "loss.png").stat().st_size > 1000
+    assert "completion" in (tiny_run / "parameters.txt").read_text()
+    assert not [path for path in tiny_run.rglob("*") if "tmp" in path.name]
+
+
+def test_the_rate_drops_where_the_configuration_says(tiny_run):
+    rates = [record["learning_rate"] for record in read_records(tiny_run / "metrics.jsonl")]
+    # decay_after_epochs = 3 epochs of one step
+    np.testing.assert_allclose(rates, [1e-3, 1e-3, 1e-3, 1e-4], rtol=1e-6)
+
+
+def test_a_killed_run_ends_with_the_same_bits(tiny_run, tiny_world, tmp_path, monkeypatch):
+    config = tiny_config(tiny_world)
+    with monkeypatch.context() as context:
+        kill_after(context, 3)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path)
+    # Three steps were made and logged, two are in the checkpoint.
+    assert [record["step"] for record in read_records(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    assert steps_of(tmp_path) == [2]
+    (tmp_path / "metrics.jsonl").open("a").write('{"step": 3, "lo')
+    state = loop.train(config, tmp_path)
+
+    again = loop.train(config, tiny_run)  # nothing is left to do: the final state is read back
+    assert_same_state(state, again)
+    assert state.step == 4
+    for name in ("metrics.jsonl", "config.json", "samples/step_000004.png"):
+        assert (tmp_path / name).read_bytes() == (tiny_run / name).read_bytes(), name
+
+
+def test_a_longer_run_goes_on_where_a_shorter_one_ended(tiny_run, tiny_world, tmp_path):
+    # The log's cadence does not divide the number of steps, nor does the checkpoints'.
+    changes = {"train__checkpoint_every_steps": 3, "train__log_every_steps": 3}
+    loop.train(tiny_config(tiny_world, train__num_epochs=2, **changes), tmp_path)
+    assert steps_of(tmp_path) == [2]
+    state = loop.train(tiny_config(tiny_world, **changes), tmp_path)
+    assert steps_of(tmp_path) == [2, 3, 4]
+    assert [record["step"] for record in read_records(tmp_path / "metrics.jsonl")] == [2, 3, 4]
+    assert_same_state(state, loop.train(tiny_config(tiny_world), tiny_run))
+
+
+def test_another_learning_configuration_is_refused(tiny_run, tiny_world):
+    before = (tiny_run / "config.json").read_bytes()
+    with pytest.raises(UserError, match=r"config\.train\.learning_rate = 0\.001, found 0\.01"):
+        loop.train(tiny_config(tiny_world, train__learning_rate=1e-2), tiny_run)
+    assert (tiny_run / "config.json").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network_is_refused(tiny_run, tiny_world, tmp_path):
+    (tmp_path / "checkpoints").symlink_to(tiny_run / "checkpoints")
+    config = tiny_config(tiny_world, network__reenactment__base_channels=8)
+    with pytest.raises(UserError, match=r"checkpoint of another model.*arrays differ, first"):
+        loop.train(config, tmp_path)
+    # Nothing claims that this folder is a run of the wider network.
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+
+
+def test_a_checkpoint_of_other_clips_is_refused(tiny_run, tiny_world, tmp_path):
+    config = tiny_config(tiny_world)
+    checkpoints = Checkpoints(tiny_run / "checkpoints")
+    state = loop.train(config, tiny_run)
+    optimizer = {"step": state.step, "opt_state": state.opt_state}
+    params, optimizer, position = checkpoints.restore(state.params, optimizer)
+    checkpoints.close()
+    written = Checkpoints(tmp_path / "checkpoints", keep=1)
+    written.save(4, params, optimizer, position | {"dataset": "of other clips"})
+    written.close()
+    with pytest.raises(UserError, match=r"expected dataset '\w+' .* found 'of other clips'"):
+        loop.train(config, tmp_path)
+
+
+def test_a_dataset_of_another_face_model_is_refused(tiny_world, tmp_path):
+    config = tiny_config(tiny_world, face_model__name="procedural-full")
+    with pytest.raises(UserError, match="parameters of face model procedural-full"):
+        loop.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_feature_weights_are_refused(tiny_world, tmp_path):
+    config = tiny_config(tiny_world, loss__vgg_weights=str(tmp_path / "vgg19.pth"))
+    with pytest.raises(UserError, match=r"loss\.vgg_weights: .*vgg19\.pth.*Download https://"):
+        loop.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+    tiny_world, tmp_path, monkeypatch
+):
+    original = TrainBatches.__init__
+
+    def spoil(batches, make_batch, *args):
+        def spoiled(number):
+            batch = make_batch(number)
+            if number == 2:
+                batch["driving_image"][1] = np.nan
+            return batch
+
+        original(batches, spoiled, *args)
+
+    monkeypatch.setattr(TrainBatches, "__init__", spoil)
+    config = tiny_config(tiny_world, train__log_every_steps=4)
+    with pytest.raises(UserError, match=r"not finite at step 3: its batch is in .*step_3\.npz"):
+        loop.train(config, tmp_path)
+    with np.load(tmp_path / "batch_of_step_3.npz") as batch:
+        wrong = np.isnan(batch["['driving_image']"]).all(axis=(1, 2, 3))
+        assert wrong.tolist() == [False, True, False, False]
+        assert batch["['source'].rotation"].shape == (4, 3)
+    assert steps_of(tmp_path) == [2]
+    assert read_records(tmp_path / "metrics.jsonl") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_number_of_devices_does_not_change_the_losses(devices, tiny_run, tiny_world, tmp_path):
+    """`tiny_run` was made on four."""
+    (tmp_path / "config.json").write_text((tiny_run / "config.json").read_text())
+    code = (
+        "from pathlib import Path; from reenact_jax.config import from_json; "
+        "from reenact_jax.training.loop import train; import jax; "
+        f"assert jax.device_count() == {devices}; "
+        "folder = Path('.'); train(from_json(folder / 'config.json'), folder)"
+    )
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    expected = read_records(tiny_run / "metrics.jsonl")
+    found = read_records(tmp_path / "metrics.jsonl")
+    for record, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_allclose(record["loss"], other["loss"], rtol=1e-5)
+    np.testing.assert_allclose(found[0]["gradient_norm"], expected[0]["gradient_norm"], rtol=1e-5)
+    # Adam divides gradients by their size, so what is rounding in small ones grows step by step.
+    np.testing.assert_allclose(found[3]["loss"], expected[3]["loss"], rtol=1e-3)
