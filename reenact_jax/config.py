@@ -16,6 +16,7 @@ import ml_collections
 
 from reenact_jax.errors import UserError
 from reenact_jax.guidance import GuidanceConfig
+from reenact_jax.losses.total import LossWeights
 from reenact_jax.nn.config import ModelConfig
 
 T = TypeVar("T")
@@ -66,6 +67,9 @@ class LossConfig:
     multi_scale_l1: float
     vgg_weights: str
 
+    def __post_init__(self):
+        LossWeights(self.perceptual, self.style, self.multi_scale_l1)  # refuses what it cannot use
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -94,6 +98,13 @@ class TrainConfig:
     checkpoint_every_steps: int
     keep_checkpoints: int
 
+    def __post_init__(self):
+        for name in ("batch_size", "num_epochs", "steps_per_epoch", "keep_checkpoints"):
+            _check_positive(self, name)
+        for name in ("learning_rate", "decayed_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"expected {name} > 0, found {getattr(self, name)}")
+
     @property
     def num_train_steps(self) -> int:
         return self.num_epochs * self.steps_per_epoch
@@ -108,6 +119,9 @@ class EvaluateConfig:
     """
 
     batch_size: int
+
+    def __post_init__(self):
+        _check_positive(self, "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +139,14 @@ class Config:
     train: TrainConfig
     evaluate: EvaluateConfig
 
+    def __post_init__(self):
+        self.network.check_image_size(self.image_size, self.image_size)
+
+
+def _check_positive(config: object, name: str) -> None:
+    if getattr(config, name) < 1:
+        raise ValueError(f"expected {name} >= 1, found {getattr(config, name)}")
+
 
 def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Config:
     """Checks a configuration file's content and freezes it.
@@ -137,7 +159,13 @@ def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> C
     return _build(Config, config, "config")
 
 
+# Type of a field -> types of values for it; a bool is no number. (Choices check themselves.)
+_ACCEPTED = {float: (float, int), int: (int,), str: (str,), bool: (bool,)}
+
+
 def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where}: expected a group of keys, found {values!r}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
@@ -151,8 +179,11 @@ def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     for name, field in fields.items():
         if name in values:
             value = values[name]
-            nested = dataclasses.is_dataclass(hints[name])
-            arguments[name] = _build(hints[name], value, f"{where}.{name}") if nested else value
+            if dataclasses.is_dataclass(hints[name]):
+                value = _build(hints[name], value, f"{where}.{name}")
+            elif type(value) not in _ACCEPTED.get(hints[name], (type(value),)):
+                raise UserError(f"{where}.{name}: expected {hints[name].__name__}, found {value!r}")
+            arguments[name] = value
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise UserError(f"{where}.{name} is missing: {cls.__name__} needs it")
     try:

@@ -1,10 +1,13 @@
 """Pictures that people look at: flow as colour, grids of samples, curves."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from reenact_jax.files import write_bytes
 
 _LABEL_HEIGHT = 14
 _GAP = 2
@@ -120,5 +123,7 @@ def plot_curves(records: Sequence[Mapping[str, float]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="loss", yscale="log", title="training loss")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=120)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
     pyplot.close(figure)
+    write_bytes(path, buffer.getvalue())

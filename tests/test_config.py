@@ -45,6 +45,32 @@ def test_refused_value_names_its_place():
         from_config_dict(values)
 
 
+@pytest.mark.parametrize(
+    "section, key, value, message",
+    [
+        ("train", "batch_size", 0, r"config\.train: expected batch_size >= 1, found 0"),
+        ("train", "batch_size", 4.0, r"config\.train\.batch_size: expected int, found 4\.0"),
+        ("train", "learning_rate", "1e-4", r"config\.train\.learning_rate: expected float"),
+        ("train", "learning_rate", 0.0, r"config\.train: expected learning_rate > 0"),
+        ("loss", "style", -1.0, r"config\.loss: expected weights >= 0"),
+        ("network", "reenactment", 3, r"config\.network\.reenactment: expected a group of keys"),
+        ("network", "flow_guidance", 1, r"config\.network\.flow_guidance: expected bool, found 1"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(section, key, value, message):
+    values = config_of("demo").to_dict()
+    values[section][key] = value
+    with pytest.raises(UserError, match=message):
+        from_config_dict(values)
+
+
+def test_an_image_size_that_does_not_suit_the_networks_is_refused():
+    values = config_of("demo").to_dict()
+    values["image_size"] = 72
+    with pytest.raises(UserError, match="config: expected image sides that are multiples of 16"):
+        from_config_dict(values)
+
+
 def test_a_run_refuses_another_learning_configuration(tmp_path):
     path = tmp_path / "config.json"
     values = config_of("demo").to_dict()
