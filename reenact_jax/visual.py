@@ -105,11 +105,14 @@ def sample_grid(
 
 
 def plot_curves(records: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draws every logged loss over the steps. Needs the extra `plots` (matplotlib).
+    """Draws every logged loss over the steps.
 
     Args:
       records: one mapping per logged step with `step` and numbers.
       path: PNG file to write.
+
+    Raises:
+      ImportError: without matplotlib (the extra `plots`).
     """
     import matplotlib
 

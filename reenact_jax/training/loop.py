@@ -145,7 +145,10 @@ def train(config: Config, workdir: Path) -> TrainState:
     finally:
         checkpoints.close()
     if is_writer:
-        plot_curves(log.records, workdir / "loss.png")
+        try:
+            plot_curves(log.records, workdir / "loss.png")
+        except ImportError:  # an extra, and no reason to fail a run that is complete
+            logger.warning("no loss.png: it needs pip install 'reenact-jax[plots]'")
     return parallel.unreplicate(state)
 
 
