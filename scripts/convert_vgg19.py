@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from reenact_jax.errors import UserError, run_command
 from reenact_jax.pretrained.vgg19 import load_vgg19
 
 
@@ -19,12 +20,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("source", type=Path, help="vgg19-dcbb9e9d.pth")
     parser.add_argument("target", type=Path, help="file to write, ending in .safetensors")
-    arguments = parser.parse_args()
-    if arguments.target.suffix != ".safetensors":
-        parser.error(f"expected a target ending in .safetensors, found {arguments.target}")
+    run_command(convert, parser.parse_args())
 
+
+def convert(arguments: argparse.Namespace) -> None:
+    if arguments.target.suffix != ".safetensors":
+        raise UserError(f"expected a target ending in .safetensors, found {arguments.target}")
+    try:
+        layers = load_vgg19(arguments.source)
+    except (OSError, ImportError, ValueError) as err:
+        raise UserError(str(err)) from err
     arrays = {}
-    for name, layer in load_vgg19(arguments.source).items():
+    for name, layer in layers.items():
         kernel = np.asarray(layer["kernel"]).transpose(3, 2, 0, 1)
         arrays[f"{name}.weight"] = np.ascontiguousarray(kernel)
         arrays[f"{name}.bias"] = np.asarray(layer["bias"])

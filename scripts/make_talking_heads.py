@@ -2,20 +2,23 @@
 
     python scripts/make_talking_heads.py runs/demo/prepared
 
-Goes on where it was stopped. The defaults are the demo's world.
+Goes on where it was stopped.
 """
 
 import argparse
 import dataclasses
 
 from reenact_jax.data.talking_heads.world import WorldSpec, write_world
-from reenact_jax.errors import run_command
+from reenact_jax.errors import UserError, run_command
 
 
 def main(options: argparse.Namespace) -> None:
     values = vars(options)
     out = values.pop("out")
-    spec = WorldSpec(**values)
+    try:
+        spec = WorldSpec(**values)
+    except ValueError as err:
+        raise UserError(str(err)) from err
     write_world(spec, out, progress=True)
     print(f"world {spec.hash()} in {out}")
 
