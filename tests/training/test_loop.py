@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image
 
 from reenact_jax.checkpoint import Checkpoints
-from reenact_jax.config import from_json
+from reenact_jax.config import from_json, to_json
 from reenact_jax.data.pipeline import TrainBatches
 from reenact_jax.errors import UserError
+from reenact_jax.files import write_text
 from reenact_jax.training import loop
 from reenact_jax.training.log import read_records
 from tests.helpers.tiny import tiny_config
@@ -161,19 +163,43 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
     assert read_records(tmp_path / "metrics.jsonl") == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2])
-def test_the_number_of_devices_does_not_change_the_losses(devices, tiny_run, tiny_world, tmp_path):
-    """`tiny_run` was made on four."""
-    (tmp_path / "config.json").write_text((tiny_run / "config.json").read_text())
+def train_command(folder, devices):
+    """Trains folder/config.json in folder, in a process of its own."""
     code = (
         "from pathlib import Path; from reenact_jax.config import from_json; "
         "from reenact_jax.training.loop import train; import jax; "
         f"assert jax.device_count() == {devices}; "
-        "folder = Path('.'); train(from_json(folder / 'config.json'), folder)"
+        "train(from_json(Path('config.json')), Path('.'))"
     )
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment)
+
+
+@pytest.mark.slow
+def test_a_run_ended_by_the_system_ends_with_the_same_bits(tiny_world, tmp_path):
+    config = tiny_config(tiny_world, train__num_epochs=60, train__checkpoint_every_steps=3)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    state = loop.train(config, whole)
+    write_text(killed / "config.json", to_json(config))
+    for num_records in (4, 20):
+        process = train_command(killed, devices=4)
+        while len(read_records(killed / "metrics.jsonl")) < num_records:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    assert len(read_records(killed / "metrics.jsonl")) < 60
+    assert_same_state(loop.train(config, killed), state)
+    for name in ("metrics.jsonl", "config.json", "samples/step_000060.png"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_number_of_devices_does_not_change_the_losses(devices, tiny_run, tmp_path):
+    """`tiny_run` was made on four."""
+    (tmp_path / "config.json").write_bytes((tiny_run / "config.json").read_bytes())
+    assert train_command(tmp_path, devices).wait() == 0
     expected = read_records(tiny_run / "metrics.jsonl")
     found = read_records(tmp_path / "metrics.jsonl")
     for record, other in zip(found[:3], expected[:3], strict=True):
