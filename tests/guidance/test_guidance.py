@@ -5,9 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax.face_model.parameters import recombine
+import rasterizer
+from reenact_jax.face_model.morphable import clip_vertices, make_model, posed_vertices
+from reenact_jax.face_model.parameters import CANONICAL_CAMERA, recombine
 from reenact_jax.face_model.procedural import procedural_head
 from reenact_jax.guidance import GuidanceConfig, batched_guidance
+from reenact_jax.guidance.rendering import fill_unseen
 from tests.helpers.posed import compute, occlusion_agreement, pixel_rays, pose, surface_points
 
 
@@ -27,15 +30,26 @@ def test_equal_parameters_give_zero_flow_and_full_visibility(model, size):
     assert not np.asarray(guidance.occlusion)[~covered].any()
 
 
-def test_flow_is_the_projection_of_the_surface_point(model):
+# Off-centre, with fx != fy, as an aligned crop gives them.
+CAMERAS = [(CANONICAL_CAMERA, CANONICAL_CAMERA), ((4.1, 4.15, 0.46, 0.55), (4.9, 4.8, 0.56, 0.47))]
+
+
+@pytest.mark.parametrize("cameras", CAMERAS, ids=["one camera", "two crops"])
+def test_flow_is_the_projection_of_the_surface_point(model, cameras):
     size = 64
     source = pose(model, yaw=-20, pitch=5, shift=(0.05, 0.0, 0.1), seed=1)
-    target = recombine(source, pose(model, yaw=25, roll=8, shift=(-0.1, 0.1, -0.2), seed=2))
+    driving = pose(model, yaw=25, roll=8, shift=(-0.1, 0.1, -0.2), seed=2)
+    source, driving = (
+        parameters.replace(camera=np.float32(camera))
+        for parameters, camera in zip((source, driving), cameras, strict=True)
+    )
+    target = recombine(source, driving)
     guidance = compute(model, source, target, jnp.zeros((size, size, 3)), GuidanceConfig())
     rays = pixel_rays(size, np.asarray(target.camera)).reshape(-1, 3)
     hit, in_source, _ = surface_points(model, source, target, rays)
     hit, in_source = hit.reshape(size, size), in_source.reshape(size, size, 3)
     mask = np.asarray(guidance.mask[..., 0]) > 0
+    assert mask.sum() > 0.2 * size**2
     # Rays and the rasterizer may differ about pixels whose centre lies on the outline.
     assert (mask != hit).mean() < 1e-3
     camera = np.asarray(source.camera, np.float64)
@@ -52,6 +66,50 @@ def test_flow_is_the_projection_of_the_surface_point(model):
 def test_depth_occlusion_agrees_with_brute_force(model, size):
     agreement = occlusion_agreement(model, size, "depth")
     assert agreement >= 0.99
+
+
+def test_literal_occlusion_is_membership_in_the_sources_raster(model):
+    size = 64
+    source = pose(model, yaw=-15, seed=6)
+    target = recombine(source, pose(model, yaw=20, seed=7))
+    triangles = np.asarray(model.region_triangles)
+
+    def ids(parameters):
+        clip = clip_vertices(posed_vertices(model, parameters), parameters.camera)
+        fragments = rasterizer.rasterize(clip, triangles, size, size, cull_backfaces=True)
+        return np.asarray(fragments.triangle_id)
+
+    owners = np.unique(ids(source))[1:]  # without the background
+    touched = np.isin(triangles, triangles[owners]).any(axis=1)
+    on_target = ids(target)
+    image = jnp.zeros((size, size, 3))
+    for mode, members in (("literal", owners), ("dilated", np.flatnonzero(touched))):
+        guidance = compute(model, source, target, image, GuidanceConfig(occlusion=mode))
+        expected = np.isin(on_target, members) & (on_target >= 0)
+        # A pixel centre on an edge may change sides between two compiled programs.
+        assert (np.asarray(guidance.occlusion[..., 0]) != expected).mean() < 1e-3, mode
+        assert 0.1 < expected[on_target >= 0].mean() < 1
+
+
+def test_unseen_vertices_take_the_mirrors_colour_then_their_neighbours():
+    # A strip of six vertices; 0 and 5, 1 and 4, 2 and 3 are mirror images.
+    strip = np.array([[0, 1, 2], [1, 3, 2], [2, 3, 4], [3, 5, 4]])
+    model = make_model(
+        name="strip",
+        mean=np.zeros((6, 3)),
+        identity_basis=np.zeros((1, 6, 3)),
+        expression_basis=np.zeros((1, 6, 3)),
+        triangles=strip,
+        landmarks68=np.zeros(68, int),
+        mirror_vertex=np.arange(6)[::-1],
+    )
+    colours = jnp.asarray(np.eye(6, 3) + 0.1, jnp.float32)
+    filled = fill_unseen(model, colours, jnp.asarray([True, True, False, False, False, False]))
+    np.testing.assert_allclose(filled[:2], colours[:2])
+    np.testing.assert_allclose(filled[jnp.array([5, 4])], colours[:2])
+    # 2 and 3 have no seen partner; 2 touches 0, 1, 4 and 3 touches 1, 4, 5.
+    near = (colours[0] + 2 * colours[1]) / 3, (2 * colours[1] + colours[0]) / 3
+    np.testing.assert_allclose(filled[2:4], np.stack(near), rtol=1e-6)
 
 
 def test_batch_equals_single_pairs(model):
