@@ -29,10 +29,17 @@ class Clip:
     fps: Fraction
 
 
-def load_clip(path: Path, face_model: MorphableModel, image_size: int) -> Clip:
+def load_clip(
+    path: Path, face_model: MorphableModel, image_size: int, *, on_missing: str = "hold"
+) -> Clip:
     """Reads a prepared clip (a folder), or tracks the face in a picture or video.
 
-    A frame without a face keeps the fit of the frame before it.
+    Args:
+      path: picture, video or prepared clip.
+      face_model: the model to fit, or that of the prepared clip.
+      image_size: side of the frames.
+      on_missing: frames of a video without a face: `hold` keeps them with the fit of the frame
+        before (a driver, whose frames all count), `drop` leaves them out (a source).
 
     Raises:
       UserError: if the file is missing, cannot be decoded, shows no face, or if the prepared clip
@@ -48,7 +55,7 @@ def load_clip(path: Path, face_model: MorphableModel, image_size: int) -> Clip:
     if media.is_image(path):
         tracked = track_image(path, face_model, image_size=image_size)
     else:
-        tracked = track_video(path, face_model, image_size=image_size, on_missing="hold")
+        tracked = track_video(path, face_model, image_size=image_size, on_missing=on_missing)
     return Clip(tracked.frames, tracked.parameters, tracked.fps)
 
 

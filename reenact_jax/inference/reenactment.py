@@ -72,7 +72,7 @@ def write_reenactment(
       UserError: see `load_clip`.
     """
     size = run.config.image_size
-    source = load_clip(source_path, run.face_model, size)
+    source = load_clip(source_path, run.face_model, size, on_missing="drop")
     driving = load_clip(driving_path, run.face_model, size)
     pictures = reenact_clip(
         run,
