@@ -18,23 +18,23 @@ help:
 	@echo "make clean      remove runs/ and $(VENV)/"
 
 # The environment is made again when the requirements change. The demo needs less than the tests.
-$(VENV)/bin/python:
+$(VENV)/.base:
 	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version)'
-	$(BASE_PYTHON) -m venv $(VENV)
+	$(BASE_PYTHON) -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --quiet --upgrade pip
+	touch $@
 
-$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.demo: pyproject.toml | $(VENV)/.base
 	$(PYTHON) -m pip install --quiet --editable ".[plots,video]"
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml | $(VENV)/.base
 	$(PYTHON) -m pip install --quiet --editable ".[dev,tracking]"
 	touch $@
 
 # Every step goes on where it was, so the demo can be stopped and run again.
 demo: $(VENV)/.demo
-	$(PYTHON) scripts/make_talking_heads.py $(RUN)/prepared \
-	  --num-train-people 96 --frames-per-clip 12
+	$(PYTHON) scripts/make_talking_heads.py $(RUN)/prepared
 	$(PYTHON) scripts/pack.py $(RUN)/prepared --name talking_heads --data-dir $(RUN)/data
 	$(PYTHON) -m reenact_jax.train --config configs/demo.py
 	$(PYTHON) -m reenact_jax.evaluate --config configs/demo.py

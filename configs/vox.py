@@ -64,7 +64,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss.multi_scale_l1 = 0.0
     config.loss.vgg_weights = "assets/vgg19-dcbb9e9d.pth"
 
-    # "Training Details": Adam, batch 8, 100 epochs, 1e-4 and from epoch 60 on 1e-5. The betas are
+    # "Training Details": Adam, batch 8, 100 epochs, 1e-4 and after epoch 60 1e-5. The betas are
     # those of both relatives (PIRenderer, FOMM). An epoch is not defined there: here every one of
     # the 17,913 training clips once, 17,913 / 8 = 2,239 steps.
     config.train = ml_collections.ConfigDict()

@@ -49,6 +49,9 @@ class DataConfig:
     data_dir: str
     num_threads: int
 
+    def __post_init__(self):
+        _check_positive(self, "num_threads")
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
@@ -68,7 +71,11 @@ class LossConfig:
     vgg_weights: str
 
     def __post_init__(self):
-        LossWeights(self.perceptual, self.style, self.multi_scale_l1)  # refuses what it cannot use
+        _ = self.weights  # refuses what it cannot use
+
+    @property
+    def weights(self) -> LossWeights:
+        return LossWeights(self.perceptual, self.style, self.multi_scale_l1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +108,12 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("batch_size", "num_epochs", "steps_per_epoch", "keep_checkpoints"):
             _check_positive(self, name)
+        for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"expected {name} >= 0, found {getattr(self, name)}")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")
         for name in ("learning_rate", "decayed_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"expected {name} > 0, found {getattr(self, name)}")
@@ -140,6 +153,8 @@ class Config:
     evaluate: EvaluateConfig
 
     def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"expected seed >= 0, found {self.seed}")
         self.network.check_image_size(self.image_size, self.image_size)
 
 

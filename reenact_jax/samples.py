@@ -1,5 +1,7 @@
 """A few fixed pairs of a dataset and the grid that shows what a model makes of them."""
 
+from collections.abc import Iterator
+
 import jax
 import numpy as np
 
@@ -9,6 +11,12 @@ from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.guidance import Guidance
 
 _NUM_SAMPLES = 6
+
+
+def training_samples(batches: Iterator[dict]) -> dict:
+    """The first training pairs, for a dataset without evaluation pairs."""
+    batch = next(batches)
+    return batch | {"target_image": batch["driving_image"]}
 
 
 def fixed_samples(pairs: PairDataset, image_size: int) -> dict:

@@ -50,6 +50,8 @@ def main(options: argparse.Namespace) -> None:
                 continue
             try:
                 clip = track(path, model, landmarker, options)
+                if options.overlays is not None:
+                    write_overlays(options.overlays, clip_id, clip, model)
                 prepared.write_clip(
                     options.out,
                     prepared.PreparedClip(
@@ -63,8 +65,6 @@ def main(options: argparse.Namespace) -> None:
                     ),
                     file_format=options.format,
                 )
-                if options.overlays is not None:
-                    write_overlays(options.overlays, clip_id, clip, model)
             except UserError as err:
                 failures.append(str(err))
                 tqdm.write(f"{clip_id}: skipped: {err}")

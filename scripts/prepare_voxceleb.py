@@ -11,7 +11,7 @@ that was stopped continues where it was. docs/data.md has the details.
 import argparse
 
 from reenact_jax.data import voxceleb
-from reenact_jax.errors import run_command
+from reenact_jax.errors import UserError, run_command
 from reenact_jax.face_model.bfm import load_bfm_front
 
 
@@ -26,6 +26,8 @@ def main(options: argparse.Namespace) -> None:
         progress=True,
     )
     print(report.summary())
+    if not report.prepared:
+        raise UserError(f"no clip was prepared; {options.out}/report.json says why of each")
     print(f"report: {options.out}/report.json")
 
 

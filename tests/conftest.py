@@ -9,6 +9,10 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "runs/.xla_cache")
 )
 
+os.environ.setdefault(
+    "REENACT_ASSETS", str(Path(os.environ.get("REENACT_SHARED", "../shared"), "assets").absolute())
+)
+
 import jax
 import pytest
 
@@ -19,12 +23,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Folder with golden files, clips and assets that are not part of the repository."""
-    path = Path(os.environ.get("REENACT_SHARED", "../shared"))
-    if not path.is_dir():
+    shared = Path(os.environ.get("REENACT_SHARED", "../shared")).absolute()
+    if not shared.is_dir():
         pytest.skip(
-            f"{path} is not there (set REENACT_SHARED to the folder with goldens and clips)"
+            f"{shared} is not there (set REENACT_SHARED to the folder with goldens and clips)"
         )
-    return path
+    return shared
 
 
 @pytest.fixture(scope="session")

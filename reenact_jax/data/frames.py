@@ -229,6 +229,11 @@ def open_frames(data_dir: str | Path, name: str, split: str) -> FrameDataset:
     return dataset
 
 
+def has_pairs(data_dir: str | Path, name: str) -> bool:
+    """Whether a packed dataset has evaluation pairs; without test clips it has none."""
+    return (Path(data_dir) / name / PAIRS / VERSION).is_dir()
+
+
 def open_pairs(data_dir: str | Path, name: str) -> PairDataset:
     """Opens the evaluation pairs of a packed dataset.
 

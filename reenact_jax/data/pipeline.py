@@ -17,6 +17,7 @@ from reenact_jax.data.frames import FrameDataset, PairDataset
 from reenact_jax.data.pairs import train_pairs
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.parameters import FIELDS, FaceParameters
+from reenact_jax.visual import from_uint8
 
 # More batches than any run takes; the dataset is lazy.
 _ENDLESS = 2**40
@@ -172,8 +173,7 @@ def pair_batches(
 
 def _signed(pixels: list[np.ndarray], size: int) -> np.ndarray:
     """uint8 images -> float32 (n, size, size, 3) in [-1, 1]."""
-    stacked = np.stack([images.resize_area(image, size) for image in pixels])
-    return stacked.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    return from_uint8(np.stack([images.resize_area(image, size) for image in pixels]))
 
 
 def _stack(parameters: list[FaceParameters]) -> FaceParameters:

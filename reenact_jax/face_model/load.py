@@ -40,7 +40,8 @@ def load_face_model(name: str, path: str = "") -> MorphableModel:
 
 
 _ORIGINS = {
-    "ict": "it is made from the ICT-FaceKit release (MIT licence)",
+    "ict": "ict_facekit.npz is made from the ICT-FaceKit release (MIT licence; "
+    "github.com/ICT-VGL/ICT-FaceKit), in the layout of reenact_jax/face_model/ict.py",
     "bfm2009": "BFM_model_front.mat is made from the Basel Face Model 2009, for which each user "
     "needs a licence, by Deep3DFaceRecon's recipe; configs/demo.py runs without it",
 }

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rasterizer
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.parameters import (
     CAMERA_DISTANCE,
     CANONICAL_CAMERA,
@@ -144,7 +145,7 @@ def make_model(
     Leaves stay NumPy arrays: nothing is put on a device before someone computes with it.
 
     Raises:
-      ValueError: if a shape or an index does not fit; says what was expected and found.
+      UserError: if a shape or an index does not fit; says what was expected and found.
     """
     num_vertices = mean.shape[0]
     if texture_basis is None:
@@ -166,17 +167,17 @@ def make_model(
         shapes["mirror_vertex"] = (mirror_vertex, (num_vertices,))
     for field, (array, expected) in shapes.items():
         if array.shape != expected:
-            raise ValueError(f"{name}: {field}: expected shape {expected}, found {array.shape}")
+            raise UserError(f"{name}: {field}: expected shape {expected}, found {array.shape}")
     for field in ("triangles", "region_triangles", "landmarks68", "mirror_vertex"):
         if field in shapes:
             indices = shapes[field][0]
             if indices.size and (indices.min() < 0 or indices.max() >= num_vertices):
-                raise ValueError(
+                raise UserError(
                     f"{name}: {field}: expected indices in [0, {num_vertices}), "
                     f"found {indices.min()} to {indices.max()}"
                 )
     if expression_names and len(expression_names) != expression_basis.shape[0]:
-        raise ValueError(
+        raise UserError(
             f"{name}: expected {expression_basis.shape[0]} expression names, "
             f"found {len(expression_names)}"
         )

@@ -41,6 +41,8 @@ class GuidanceConfig:
             raise ValueError(
                 f"expected occlusion 'depth', 'literal' or 'dilated', found {self.occlusion!r}"
             )
+        if self.depth_raster_size < 1:
+            raise ValueError(f"expected depth_raster_size >= 1, found {self.depth_raster_size}")
 
 
 @jax.tree_util.register_dataclass

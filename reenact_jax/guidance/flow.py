@@ -5,12 +5,7 @@ import jax.numpy as jnp
 
 import rasterizer
 from reenact_jax.face_model.morphable import project
-
-
-def pixel_centres(size: int) -> jax.Array:
-    """Centres of all pixels as fractions of the image's side: (size, size, 2) in (x, y) order."""
-    centres = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
-    return jnp.stack(jnp.meshgrid(centres, centres), axis=-1)
+from reenact_jax.image_ops import pixel_centres
 
 
 def source_positions(
@@ -43,7 +38,8 @@ def flow_to(source_uv: jax.Array, mask: jax.Array) -> jax.Array:
       (S, S, 2), one unit is half the image (x, y); zero outside the mask. Eq. 3 read literally
       gives minus the pixel's own position there, a large flow that means nothing.
     """
-    flow = 2.0 * (source_uv - pixel_centres(source_uv.shape[0]))
+    size = source_uv.shape[0]
+    flow = 2.0 * (source_uv - pixel_centres(size, size) / size)
     return jnp.where(mask[..., None], flow, 0.0)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import image_ops
+from reenact_jax import __version__, image_ops
 from reenact_jax.data.frames import PairDataset
 from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import pair_batches
@@ -25,7 +25,7 @@ BASELINES = {
     "warp": "the source image warped by F_c",
     "warp_and_paste": "I_r pasted over the source image warped by F_c",
 }
-_PACKAGES = ("reenact-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+_PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def baseline_images(source_images: jax.Array, guidance: Guidance) -> dict[str, jax.Array]:
@@ -135,7 +135,8 @@ def _report(
         "metrics": means[MODEL],
         "baselines": {name: means[name] for name in BASELINES},
         "counts": counts,
-        "versions": {name: version(name) for name in _PACKAGES}
+        "versions": {"reenact-jax": __version__}
+        | {name: version(name) for name in _PACKAGES}
         | {"python": platform.python_version()},
         "dataset": pairs.info.to_dict(),
     }

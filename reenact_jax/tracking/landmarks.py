@@ -46,15 +46,13 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
     """The face landmarker's model file, its hash checked.
 
     Args:
-      path: the file, or None to look into the folders $REENACT_ASSETS, ./assets,
-        $REENACT_SHARED/assets and ../shared/assets.
+      path: the file, or None to look into the folders $REENACT_ASSETS and ./assets.
 
     Raises:
       UserError: if it is nowhere, or is another file than the one tested with.
     """
     if path is None:
         folders = [os.environ.get("REENACT_ASSETS"), "assets"]
-        folders.append(Path(os.environ.get("REENACT_SHARED", "../shared")) / "assets")
         tried = [Path(folder) / ASSET_NAME for folder in folders if folder]
     else:
         tried = [Path(path)]

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from reenact_jax import method
 from reenact_jax.checkpoint import Checkpoints
-from reenact_jax.config import Config, check_same_run, to_json
-from reenact_jax.data.frames import open_frames, open_pairs
+from reenact_jax.config import Config, LossConfig, check_same_run, to_json
+from reenact_jax.data.frames import has_pairs, open_frames, open_pairs
 from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import train_batches
 from reenact_jax.errors import UserError
@@ -21,7 +21,7 @@ from reenact_jax.files import write_text
 from reenact_jax.media import write_image
 from reenact_jax.nn.initialise import initial_parameters
 from reenact_jax.pretrained.vgg19 import Vgg19Params, resolve_vgg19
-from reenact_jax.samples import draw_samples, fixed_samples
+from reenact_jax.samples import draw_samples, fixed_samples, training_samples
 from reenact_jax.training import parallel
 from reenact_jax.training.cadence import Cadence
 from reenact_jax.training.log import MetricsLog
@@ -50,10 +50,9 @@ def train(config: Config, workdir: Path) -> TrainState:
     parallel.check_batch_size(config.train.batch_size)
     # The dataset first: it is what most people lack, and its message names a way on.
     frames = open_frames(config.data.data_dir, config.data.name, "train")
-    pairs = open_pairs(config.data.data_dir, config.data.name)
     face_model = load_face_model(config.face_model.name, config.face_model.path)
     check_face_model(frames.info, face_model)
-    vgg = _feature_network(config.loss.vgg_weights)
+    vgg = _feature_network(config.loss)
     is_writer = jax.process_index() == 0
     check_same_run(config, workdir / "config.json")
 
@@ -87,7 +86,11 @@ def train(config: Config, workdir: Path) -> TrainState:
         write_text(workdir / "parameters.txt", overview + "\n")
 
     (workdir / "samples").mkdir(exist_ok=True)
-    samples = fixed_samples(pairs, config.image_size)
+    if has_pairs(config.data.data_dir, config.data.name):
+        pairs = open_pairs(config.data.data_dir, config.data.name)
+        samples = fixed_samples(pairs, config.image_size)
+    else:
+        samples = training_samples(batches_from(start_batch=0))
     reenact = jax.jit(partial(method.reenact, network, config.guidance))
     log = MetricsLog(workdir / "metrics.jsonl", start_step=int(state.step), enabled=is_writer)
     constants = parallel.replicate(Constants(face_model=face_model, vgg=vgg))
@@ -131,6 +134,9 @@ def train(config: Config, workdir: Path) -> TrainState:
                 host = parallel.unreplicate(state)
                 optimizer_state = {"step": host.step, "opt_state": host.opt_state}
                 checkpoints.save(step, host.params, optimizer_state, data_state)
+                # A run that starts again from here knows nothing of earlier steps; neither do the
+                # means of the next log line, so that both write the same.
+                metrics = None
             if sample_due(step) and is_writer:
                 params = parallel.unreplicate(state).params
                 images, _, guidance = reenact(
@@ -158,8 +164,11 @@ def _parameter_summary(params: dict) -> str:
     return f"parameters: {parts}"
 
 
-def _feature_network(weights: str) -> Vgg19Params:
+def _feature_network(loss: LossConfig) -> Vgg19Params | None:
+    if not (loss.weights.perceptual or loss.weights.style):
+        logger.info("VGG-19: not used, the perceptual and the style term have no weight")
+        return None
     try:
-        return resolve_vgg19(weights)
+        return resolve_vgg19(loss.vgg_weights)
     except (OSError, ImportError, ValueError) as error:
         raise UserError(f"loss.vgg_weights: {error}") from error

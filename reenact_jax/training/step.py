@@ -11,7 +11,7 @@ from clu import metrics as clu_metrics
 from reenact_jax import method
 from reenact_jax.config import Config
 from reenact_jax.face_model.morphable import MorphableModel
-from reenact_jax.losses.total import LossWeights, reconstruction_loss
+from reenact_jax.losses.total import reconstruction_loss
 from reenact_jax.nn.model import FaceReenactor
 from reenact_jax.pretrained.vgg19 import vgg19_features
 from reenact_jax.training.optimizer import learning_rate_schedule
@@ -25,7 +25,7 @@ class Constants:
     """What a step reads and never changes. Arguments, not closures: they are large."""
 
     face_model: MorphableModel
-    vgg: dict
+    vgg: dict | None
 
 
 def make_train_step(
@@ -38,11 +38,7 @@ def make_train_step(
     constants, makes one update with gradients averaged over all devices, and returns the new state
     and the step's metrics. The driving frame is the truth: both frames show the same person.
     """
-    weights = LossWeights(
-        perceptual=config.loss.perceptual,
-        style=config.loss.style,
-        multi_scale_l1=config.loss.multi_scale_l1,
-    )
+    weights = config.loss.weights
     schedule = learning_rate_schedule(config.train)
     metrics_of = train_metrics(weights).gather_from_model_output
 

@@ -6,7 +6,7 @@ from reenact_jax.losses.total import LossWeights
 
 
 def train_metrics(weights: LossWeights) -> type[metrics.Collection]:
-    """The metrics of a run: means since the last log line, and the last learning rate.
+    """The metrics of a run: means since the last log line or checkpoint, and the last rate.
 
     The loss terms are reported unweighted, and only those that have a weight.
     """

@@ -57,7 +57,7 @@ class FiniteWatch:
         steps, self._steps = jax.device_get(self._steps), []
         for step, numbers in steps:
             if not np.isfinite(numbers).all():
-                path = workdir / f"batch_of_step_{step}.npz"
+                path = workdir / f"batch_of_step_{step}_host_{jax.process_index()}.npz"
                 leaves = jax.tree_util.tree_flatten_with_path(batch_of(step))[0]
                 buffer = io.BytesIO()
                 np.savez(buffer, **{jax.tree_util.keystr(key): leaf for key, leaf in leaves})

@@ -58,10 +58,10 @@ class WorldSpec:
     """
 
     seed: int = 0
-    num_train_people: int = 24
+    num_train_people: int = 96
     num_test_people: int = 6
     clips_per_person: int = 1
-    frames_per_clip: int = 20
+    frames_per_clip: int = 12
     fps: float = 8.0
     image_size: int = 64
     num_cross_pairs: int = 36
