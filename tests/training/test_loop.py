@@ -1,5 +1,6 @@
 """The training loop: what it writes, where it ends, how it goes on, what it refuses."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from PIL import Image
 
 from reenact_jax.checkpoint import Checkpoints
 from reenact_jax.config import from_json, to_json
+from reenact_jax.data import builders
 from reenact_jax.data.pipeline import TrainBatches
+from reenact_jax.data.talking_heads import write_world
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
 from reenact_jax.training import loop
 from reenact_jax.training.log import read_records
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import DATASET, WORLD, tiny_config
 
 
 class Killed(BaseException):
@@ -80,6 +83,31 @@ def test_a_killed_run_ends_with_the_same_bits(tiny_run, tiny_world, tmp_path, mo
     assert state.step == 4
     for name in ("metrics.jsonl", "config.json", "samples/step_000004.png"):
         assert (tmp_path / name).read_bytes() == (tiny_run / name).read_bytes(), name
+
+
+def test_log_lines_are_the_same_where_a_checkpoint_lies_between_two(
+    tiny_world, tmp_path, monkeypatch
+):
+    config = tiny_config(tiny_world, train__log_every_steps=3)
+    loop.train(config, tmp_path / "straight")
+    with monkeypatch.context() as context:
+        kill_after(context, 3)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "killed")
+    loop.train(config, tmp_path / "killed")
+    straight, killed = (tmp_path / name / "metrics.jsonl" for name in ("straight", "killed"))
+    assert [record["step"] for record in read_records(straight)] == [3, 4]
+    assert killed.read_bytes() == straight.read_bytes()
+
+
+def test_a_dataset_without_test_clips_can_be_trained_on(tmp_path):
+    spec = dataclasses.replace(WORLD, num_test_people=0, num_self_pairs=0, num_cross_pairs=0)
+    write_world(spec, tmp_path / "prepared")
+    builders.pack(tmp_path / "prepared", tmp_path / "data", DATASET)
+    config = tiny_config(tmp_path, train__num_epochs=1, train__checkpoint_every_steps=0)
+    loop.train(config, tmp_path / "run")
+    # The grid shows training pairs instead.
+    assert (tmp_path / "run" / "samples" / "step_000001.png").is_file()
 
 
 def test_a_longer_run_goes_on_where_a_shorter_one_ended(tiny_run, tiny_world, tmp_path):
@@ -154,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
 
     monkeypatch.setattr(TrainBatches, "__init__", spoil)
     config = tiny_config(tiny_world, train__log_every_steps=4)
-    with pytest.raises(UserError, match=r"not finite at step 3: its batch is in .*step_3\.npz"):
+    with pytest.raises(UserError, match=r"not finite at step 3: its batch is in .*step_3_host_0\.npz"):
         loop.train(config, tmp_path)
     with np.load(tmp_path / "batch_of_step_3.npz") as batch:
         wrong = np.isnan(batch["['driving_image']"]).all(axis=(1, 2, 3))
