@@ -49,7 +49,8 @@ def project_imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             if node.module == "reenact_jax":
-                found |= {f"reenact_jax.{alias.name}" for alias in node.names}
+                names = {alias.name for alias in node.names if alias.name != "__version__"}
+                found |= {f"reenact_jax.{name}" for name in names}
             else:
                 found.add(node.module)
     return {name for name in found if name.split(".")[0] in ("rasterizer", "reenact_jax")}

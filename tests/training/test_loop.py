@@ -182,7 +182,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
 
     monkeypatch.setattr(TrainBatches, "__init__", spoil)
     config = tiny_config(tiny_world, train__log_every_steps=4)
-    with pytest.raises(UserError, match=r"not finite at step 3: its batch is in .*step_3_host_0\.npz"):
+    with pytest.raises(
+        UserError, match=r"not finite at step 3: its batch is in .*step_3_host_0\.npz"
+    ):
         loop.train(config, tmp_path)
     with np.load(tmp_path / "batch_of_step_3_host_0.npz") as batch:
         wrong = np.isnan(batch["['driving_image']"]).all(axis=(1, 2, 3))
