@@ -117,7 +117,7 @@ def test_small_networks_train_stop_go_on_and_are_scored(workplace, tmp_path):
         total = record["loss_perceptual"] + 250 * record["loss_style"]
         np.testing.assert_allclose(record["loss"], total, rtol=1e-5)
     # As many at a time as in a sample grid, so that both share a compiled program.
-    workplace.command("evaluate", tmp_path, small | {"evaluate.batch_size": 6})
+    workplace.command("evaluate", tmp_path, small | {"evaluate.batch_size": 6}, devices=4)
     check_report(tmp_path, image_size=64, step=4)
 
 
