@@ -82,8 +82,11 @@ class CompletionNetwork(nn.Module):
         x = leaky_relu(LayerNorm2d(self.dtype, name="head_norm")(x))
         x = conv(5, 7, self.dtype, name="head", kernel_init=_head_init)(x).astype(jnp.float32)
         unit = nn.sigmoid(x[..., 2:])
+        # The head speaks in pixels of its own grid, as PIRenderer's does. In normalised units the
+        # first steps of Adam throw the flow out of the image, where it has no gradient.
+        pixels_to_normalised = 2.0 / jnp.asarray([x.shape[2], x.shape[1]], jnp.float32)
         return {
-            "F_p": x[..., :2],
+            "F_p": x[..., :2] * pixels_to_normalised[None, None, None],
             "O_p": unit[..., 0:1],
             "M_f": unit[..., 1:2],
             "M_o": unit[..., 2:3],
