@@ -1,5 +1,6 @@
 """Scores a trained run on the fixed pairs of a dataset, beside three baselines."""
 
+import dataclasses
 import platform
 from collections import Counter, defaultdict
 from importlib.metadata import version
@@ -131,6 +132,7 @@ def _report(
             "run": config.name,
             "step": run.step,
             "vgg_weights": config.loss.vgg_weights,
+            "guidance": dataclasses.asdict(config.guidance),
         },
         "metrics": means[MODEL],
         "baselines": {name: means[name] for name in BASELINES},

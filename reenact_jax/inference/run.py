@@ -8,7 +8,7 @@ import numpy as np
 
 from reenact_jax import method
 from reenact_jax.checkpoint import Checkpoints
-from reenact_jax.config import Config
+from reenact_jax.config import Config, from_json
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.face_model.morphable import MorphableModel
@@ -83,8 +83,26 @@ def load_run(config: Config, workdir: Path) -> TrainedRun:
     try:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no complete checkpoint yet: train on, or wait")
+        _check_trained_so(config, workdir)
         params = checkpoints.restore_params(parameter_shapes(network.config))
         step = checkpoints.latest_step
     finally:
         checkpoints.close()
     return TrainedRun(config, face_model, network, params, step)
+
+
+def _check_trained_so(config: Config, workdir: Path) -> None:
+    # Arrays of another configuration may have the same shapes; the picture would be wrong.
+    if not (workdir / "config.json").is_file():
+        return  # checkpoints alone: their arrays' shapes are all there is to compare
+    trained = from_json(workdir / "config.json")
+    for name, now, then in (
+        ("image_size", config.image_size, trained.image_size),
+        ("face_model.name", config.face_model.name, trained.face_model.name),
+        ("network", config.network, trained.network),
+    ):
+        if now != then:
+            raise UserError(
+                f"{workdir} holds a checkpoint of another model: it was trained with config.{name} "
+                f"= {then}, found {now} now; give its own configuration, or another --workdir"
+            )

@@ -157,3 +157,9 @@ def test_a_folder_without_a_run_is_refused(tiny_world, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="no complete checkpoint yet"):
         load_run(tiny_config(tiny_world), tmp_path)
+
+
+def test_a_run_is_not_read_under_another_configuration_of_the_same_shapes(tiny_run, tiny_world):
+    config = tiny_config(tiny_world, network__occlusion_guidance=False)
+    with pytest.raises(UserError, match=r"trained with config\.network"):
+        load_run(config, tiny_run)
