@@ -1,6 +1,7 @@
 """The training loop: one call trains a configuration, or goes on with it."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import train_batches
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
+from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.files import write_text
 from reenact_jax.media import write_image
 from reenact_jax.nn.initialise import initial_parameters
+from reenact_jax.nn.model import FaceReenactor
 from reenact_jax.pretrained.vgg19 import Vgg19Params, resolve_vgg19
 from reenact_jax.samples import draw_samples, fixed_samples, training_samples
 from reenact_jax.training import parallel
@@ -85,13 +88,12 @@ def train(config: Config, workdir: Path) -> TrainState:
         overview = parameter_overview.get_parameter_overview(params, include_stats=False)
         write_text(workdir / "parameters.txt", overview + "\n")
 
-    (workdir / "samples").mkdir(exist_ok=True)
     if has_pairs(config.data.data_dir, config.data.name):
         pairs = open_pairs(config.data.data_dir, config.data.name)
         samples = fixed_samples(pairs, config.image_size)
     else:
         samples = training_samples(batches_from(start_batch=0))
-    reenact = jax.jit(partial(method.reenact, network, config.guidance))
+    draw = _sample_drawer(config, network, face_model, samples)
     log = MetricsLog(workdir / "metrics.jsonl", start_step=int(state.step), enabled=is_writer)
     constants = parallel.replicate(Constants(face_model=face_model, vgg=vgg))
     p_train_step = parallel.parallelise(make_train_step(config, network, optimizer))
@@ -138,16 +140,9 @@ def train(config: Config, workdir: Path) -> TrainState:
                 # means of the next log line, so that both write the same.
                 metrics = None
             if sample_due(step) and is_writer:
-                params = parallel.unreplicate(state).params
-                images, _, guidance = reenact(
-                    params,
-                    face_model,
-                    samples["source_image"],
-                    samples["source"],
-                    samples["driving"],
-                )
                 path = workdir / "samples" / f"step_{step:06d}.png"
-                write_image(path, draw_samples(samples, images, guidance))
+                path.parent.mkdir(exist_ok=True)
+                write_image(path, draw(parallel.unreplicate(state).params))
     finally:
         checkpoints.close()
     if is_writer:
@@ -156,6 +151,20 @@ def train(config: Config, workdir: Path) -> TrainState:
         except ImportError:  # an extra, and no reason to fail a run that is complete
             logger.warning("no loss.png: it needs pip install 'reenact-jax[plots]'")
     return parallel.unreplicate(state)
+
+
+def _sample_drawer(
+    config: Config, network: FaceReenactor, face_model: MorphableModel, samples: dict
+) -> Callable[[dict], np.ndarray]:
+    """Parameters -> the picture of what they make of the fixed samples."""
+    reenact = jax.jit(partial(method.reenact, network, config.guidance))
+    inputs = face_model, samples["source_image"], samples["source"], samples["driving"]
+
+    def draw(params: dict) -> np.ndarray:
+        images, _, guidance = reenact(params, *inputs)
+        return draw_samples(samples, images, guidance)
+
+    return draw
 
 
 def _parameter_summary(params: dict) -> str:
