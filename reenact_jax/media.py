@@ -7,7 +7,6 @@ that nothing half-written is ever left. PyAV is imported by the video functions 
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from reenact_jax.errors import UserError
+from reenact_jax.files import replacing
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -85,7 +85,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     is_jpeg = Path(path).suffix.lower() in (".jpg", ".jpeg")
     options = {"quality": _JPEG_QUALITY, "subsampling": 0} if is_jpeg else {}
     try:
-        with _replacing(path) as temporary:
+        with replacing(path) as temporary:
             Image.fromarray(image).save(temporary, **options)
     except OSError as err:
         raise MediaError(path, f"cannot be written ({_reason(err)})") from err
@@ -164,7 +164,7 @@ class VideoWriter:
     def __enter__(self) -> "VideoWriter":
         av = _import_av()
         try:
-            temporary = self._stack.enter_context(_replacing(self._path))
+            temporary = self._stack.enter_context(replacing(self._path))
             self._container = av.open(str(temporary), "w", format="mp4")
         except OSError as err:
             self._stack.close()
@@ -232,24 +232,6 @@ def _check_frame(image: np.ndarray) -> None:
 def _reason(err: BaseException) -> str:
     # An OSError's text repeats the path, and FFmpeg's numbers mean nothing to a user.
     return getattr(err, "strerror", None) or str(err)
-
-
-@contextlib.contextmanager
-def _replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` if the block ends without an exception."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        # mkstemp makes files for the owner only; give what an ordinary new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _import_av():
