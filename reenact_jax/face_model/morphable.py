@@ -12,6 +12,7 @@ import numpy as np
 
 import rasterizer
 from reenact_jax.errors import UserError
+from reenact_jax.face_model.eyeballs import Eyeballs, check_eyeballs, turn_eyeballs
 from reenact_jax.face_model.parameters import (
     CAMERA_DISTANCE,
     CANONICAL_CAMERA,
@@ -47,6 +48,8 @@ class DenseLandmarks:
 class MorphableModel:
     """S = mean + identity_basis . alpha + expression_basis . beta, and the same for albedo.
 
+    A model with eyeballs then turns them rigidly, by angles that are linear in beta.
+
     Attributes:
       mean: float32 (V, 3) decimetres.
       identity_basis: float32 (I, V, 3) decimetres per unit.
@@ -60,6 +63,7 @@ class MorphableModel:
       mirror_vertex: int32 (V,) left/right partner of each vertex, or None.
       vertex_neighbours: int32 (V, 8) vertices joined by an edge, padded with the vertex itself.
       dense_landmarks: MediaPipe's landmarks on this mesh, or None.
+      eyeballs: what turns with the gaze, or None for a model whose eyes are part of the skin.
       name: short name of the model.
       expression_names: one name per expression mode, or empty where modes have none.
     """
@@ -75,6 +79,7 @@ class MorphableModel:
     mirror_vertex: jax.Array | None
     vertex_neighbours: jax.Array
     dense_landmarks: DenseLandmarks | None
+    eyeballs: Eyeballs | None
     name: str = _static()
     expression_names: tuple[str, ...] = _static(default=())
 
@@ -117,6 +122,8 @@ class MorphableModel:
             self.triangles,
             self.region_triangles,
         ]
+        if self.eyeballs is not None:
+            arrays += [self.eyeballs.vertices, self.eyeballs.centre_offset, self.eyeballs.turn]
         for array in arrays:
             if array is not None:
                 array = np.ascontiguousarray(array)
@@ -138,6 +145,7 @@ def make_model(
     region_triangles: np.ndarray | None = None,
     mirror_vertex: np.ndarray | None = None,
     dense_landmarks: DenseLandmarks | None = None,
+    eyeballs: Eyeballs | None = None,
     expression_names: tuple[str, ...] = (),
 ) -> MorphableModel:
     """Checks shapes and index ranges and derives what is derived. See `MorphableModel`.
@@ -181,6 +189,8 @@ def make_model(
             f"{name}: expected {expression_basis.shape[0]} expression names, "
             f"found {len(expression_names)}"
         )
+    if eyeballs is not None:
+        check_eyeballs(eyeballs, num_vertices, expression_basis.shape[0], name)
     return MorphableModel(
         mean=np.asarray(mean, np.float32),
         identity_basis=np.asarray(identity_basis, np.float32),
@@ -193,6 +203,7 @@ def make_model(
         mirror_vertex=None if mirror_vertex is None else np.asarray(mirror_vertex, np.int32),
         vertex_neighbours=_vertex_neighbours(np.asarray(triangles), num_vertices),
         dense_landmarks=dense_landmarks,
+        eyeballs=eyeballs,
         name=name,
         expression_names=tuple(expression_names),
     )
@@ -221,7 +232,10 @@ def _combine(mean: jax.Array, basis: jax.Array, weights: jax.Array) -> jax.Array
 def shape(model: MorphableModel, identity: jax.Array, expression: jax.Array) -> jax.Array:
     """Vertices (V, 3) in the model frame (decimetres) from alpha (I,) and beta (E,)."""
     neutral = _combine(model.mean, model.identity_basis, identity)
-    return _combine(neutral, model.expression_basis, expression)
+    vertices = _combine(neutral, model.expression_basis, expression)
+    if model.eyeballs is None:
+        return vertices
+    return turn_eyeballs(model.eyeballs, vertices, expression)
 
 
 def albedo(model: MorphableModel, texture: jax.Array) -> jax.Array:
