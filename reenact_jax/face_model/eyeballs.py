@@ -1,6 +1,7 @@
 """Gaze: eyeballs that turn about their own centres, driven by expression coefficients."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,38 @@ def make_eyeballs(*, vertices: np.ndarray, centre_offset: np.ndarray, turn: np.n
         centre_offset=np.asarray(centre_offset, np.float32),
         turn=np.asarray(turn, np.float32),
     )
+
+
+def gaze_turn(
+    expression_names: Sequence[str], *, down: float, up: float, sideways: float
+) -> np.ndarray:
+    """`Eyeballs.turn` of a model whose modes have the usual blendshape names.
+
+    Args:
+      expression_names: E names; eyeLookDown, eyeLookUp, eyeLookIn and eyeLookOut, each with `_L`
+        and `_R`, turn one ball, any other mode turns none.
+      down, up, sideways: radians at coefficient 1, all positive.
+
+    Returns:
+      (E, 2, 2) float32.
+    """
+    # "In" is towards the nose: image left for the subject's left eye.
+    angles = {
+        "eyeLookDown_L": (0, down, 0.0),
+        "eyeLookDown_R": (1, down, 0.0),
+        "eyeLookUp_L": (0, -up, 0.0),
+        "eyeLookUp_R": (1, -up, 0.0),
+        "eyeLookIn_L": (0, 0.0, -sideways),
+        "eyeLookIn_R": (1, 0.0, sideways),
+        "eyeLookOut_L": (0, 0.0, sideways),
+        "eyeLookOut_R": (1, 0.0, -sideways),
+    }
+    turn = np.zeros((len(expression_names), 2, 2), np.float32)
+    for mode, name in enumerate(expression_names):
+        if name in angles:
+            ball, pitch, yaw = angles[name]
+            turn[mode, ball] = pitch, yaw
+    return turn
 
 
 def check_eyeballs(eyeballs: Eyeballs, num_vertices: int, num_expression: int, name: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact_jax.errors import UserError
+from reenact_jax.face_model.eyeballs import Eyeballs, gaze_turn, make_eyeballs
 from reenact_jax.face_model.morphable import DenseLandmarks, MorphableModel, make_model
 
 NAME = "ict_facekit"
@@ -25,7 +26,14 @@ _DECIMETRES_PER_UNIT = 0.1
 # the canonical camera mean the same for both models.
 ORIGIN = (0.0, 0.05, 0.77)
 
+# Radians that an eyeLook mode turns the eye by at weight 1; the release's own move the lids alone.
+GAZE = {"down": 0.52, "up": 0.52, "sideways": 0.52}
+# The centre of a sphere through the neutral left eyeball (radius 0.155, the bulging cornea left
+# aside), seen from the mean of its vertices, in decimetres. The right eye is its mirror image.
+CENTRE_OFFSET = (-0.0078, -0.0013, -0.0512)
+
 _HEAD_AND_NECK = "head_neck"
+_EYEBALLS = ("eyeball_left", "eyeball_right")
 _NUM_MEDIAPIPE = 468
 
 # Name -> shape; a letter stands for a size that must agree wherever it appears.
@@ -36,6 +44,7 @@ _LAYOUT = {
     "expression_names": ("E",),
     "triangles": ("F", 3),
     "triangle_part": ("F",),
+    "vertex_part": ("V",),
     "part_names": ("P",),
     "landmarks68": (68,),
     "mirror_vertex": ("V",),
@@ -51,16 +60,18 @@ def load_ict_facekit(path: str | os.PathLike) -> MorphableModel:
     Its guidance region is the face and the eyeballs, without head and neck.
 
     Args:
-      path: the .npz; keys and shapes as in docs/tracking.md.
+      path: the .npz; keys and shapes as in docs/face_models.md.
 
     Raises:
       UserError: if the file is missing, is no .npz, or a key or shape is not as expected.
     """
     arrays = _read_arrays(Path(path))
     part_names = [str(name) for name in arrays["part_names"]]
-    if _HEAD_AND_NECK not in part_names:
-        raise UserError(f"{path}: expected a part named {_HEAD_AND_NECK}, found {part_names}")
+    for expected in (_HEAD_AND_NECK, *_EYEBALLS):
+        if expected not in part_names:
+            raise UserError(f"{path}: expected a part named {expected}, found {part_names}")
     in_region = arrays["triangle_part"] != part_names.index(_HEAD_AND_NECK)
+    names = tuple(str(name) for name in arrays["expression_names"])
     scale = np.float32(_DECIMETRES_PER_UNIT)
     landmark_vertices = arrays["mediapipe468_vertices"]
     if landmark_vertices.min() < 0 or landmark_vertices.max() >= len(arrays["neutral"]):
@@ -77,7 +88,27 @@ def load_ict_facekit(path: str | os.PathLike) -> MorphableModel:
         dense_landmarks=DenseLandmarks(
             landmark_vertices.astype(np.int32), arrays["mediapipe468_bary"].astype(np.float32)
         ),
-        expression_names=tuple(str(name) for name in arrays["expression_names"]),
+        eyeballs=_eyeballs(arrays, part_names, names, path),
+        expression_names=names,
+    )
+
+
+def _eyeballs(
+    arrays: dict[str, np.ndarray], part_names: list[str], names: tuple[str, ...], path: Path
+) -> Eyeballs:
+    left, right = (
+        np.flatnonzero(arrays["vertex_part"] == part_names.index(ball)) for ball in _EYEBALLS
+    )
+    if len(left) != len(right):
+        raise UserError(
+            f"{path}: vertex_part: expected two eyeballs of one size, found {len(left)} and "
+            f"{len(right)} vertices"
+        )
+    offset = np.array(CENTRE_OFFSET)
+    return make_eyeballs(
+        vertices=np.stack([left, right]),
+        centre_offset=np.stack([offset, offset * [-1, 1, 1]]),
+        turn=gaze_turn(names, **GAZE),
     )
 
 
@@ -85,7 +116,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of `_LAYOUT`, their shapes checked against it and against each other."""
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; expected ICT-FaceKit as .npz (see docs/tracking.md)"
+            f"{path}: no such file; expected ICT-FaceKit as .npz (see docs/face_models.md)"
         )
     if not zipfile.is_zipfile(path):
         # np.load would take it for a pickle and say so, which helps nobody.

@@ -21,18 +21,19 @@ DENG_TEMPLATE = np.array(
 
 
 def tiny_arrays() -> dict[str, np.ndarray]:
-    """A file of the right layout with 5 vertices, 2 identity and 3 expression modes."""
+    """A file of the right layout with 7 vertices, 2 identity and 3 expression modes."""
     rng = np.random.default_rng(0)
     return {
-        "neutral": rng.normal(size=(5, 3)).astype(np.float32),
-        "identity_basis": rng.normal(size=(2, 5, 3)).astype(np.float16),
-        "expression_basis": rng.normal(size=(3, 5, 3)).astype(np.float16),
-        "expression_names": np.array(["jawOpen", "eyeBlink_L", "eyeBlink_R"]),
+        "neutral": rng.normal(size=(7, 3)).astype(np.float32),
+        "identity_basis": rng.normal(size=(2, 7, 3)).astype(np.float16),
+        "expression_basis": rng.normal(size=(3, 7, 3)).astype(np.float16),
+        "expression_names": np.array(["jawOpen", "eyeBlink_L", "eyeLookIn_R"]),
         "triangles": np.array([[0, 1, 2], [0, 2, 3], [1, 2, 4]], np.int32),
-        "triangle_part": np.array([0, 1, 2], np.uint8),
-        "part_names": np.array(["face", "head_neck", "eyeball_left"]),
+        "triangle_part": np.array([0, 1, 0], np.uint8),
+        "vertex_part": np.array([0, 0, 0, 1, 0, 3, 2], np.uint8),
+        "part_names": np.array(["face", "head_neck", "eyeball_left", "eyeball_right"]),
         "landmarks68": np.zeros(68, np.int32),
-        "mirror_vertex": np.arange(5, dtype=np.int32),
+        "mirror_vertex": np.arange(7, dtype=np.int32),
         "mediapipe468_vertices": np.zeros((468, 3), np.int32),
         "mediapipe468_bary": np.full((468, 3), 1 / 3, np.float32),
     }
@@ -54,7 +55,7 @@ def test_lengths_are_decimetres_about_the_stated_origin(tmp_path):
     np.testing.assert_allclose(model.identity_basis, identity / 10, atol=1e-6)
     np.testing.assert_allclose(model.expression_basis, expression / 10, atol=1e-6)
     np.testing.assert_array_equal(model.region_triangles, arrays["triangles"][[0, 2]])
-    assert model.expression_names == ("jawOpen", "eyeBlink_L", "eyeBlink_R")
+    assert model.expression_names == ("jawOpen", "eyeBlink_L", "eyeLookIn_R")
     assert not model.has_albedo
 
 
@@ -120,15 +121,16 @@ def test_a_missing_key_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("neutral", np.zeros((5, 2)), r"neutral: expected shape \('V', 3\), found \(5, 2\)"),
-        ("identity_basis", np.zeros((2, 4, 3)), r"expected shape \('I', 5, 3\), found \(2, 4, 3\)"),
+        ("neutral", np.zeros((7, 2)), r"neutral: expected shape \('V', 3\), found \(7, 2\)"),
+        ("identity_basis", np.zeros((2, 4, 3)), r"expected shape \('I', 7, 3\), found \(2, 4, 3\)"),
         ("expression_names", np.array(["one"]), r"expected shape \(3,\), found \(1,\)"),
-        ("part_names", np.array(["a", "b", "c"]), "expected a part named head_neck"),
-        ("triangles", np.full((3, 3), 5), r"expected indices in \[0, 5\)"),
-        ("mediapipe468_vertices", np.full((468, 3), 5), "mediapipe468_vertices"),
-        ("neutral", np.array([None] * 15).reshape(5, 3), "damaged or pickled"),
+        ("part_names", np.array(["a", "b", "c", "d"]), "expected a part named head_neck"),
+        ("vertex_part", np.array([0, 0, 0, 1, 2, 3, 2]), "two eyeballs of one size, found 2 and 1"),
+        ("triangles", np.full((3, 3), 7), r"expected indices in \[0, 7\)"),
+        ("mediapipe468_vertices", np.full((468, 3), 7), "mediapipe468_vertices"),
+        ("neutral", np.array([None] * 21).reshape(7, 3), "damaged or pickled"),
     ],
-    ids=["columns", "vertices", "names", "parts", "triangles", "anchors", "pickle"],
+    ids=["columns", "vertices", "names", "parts", "balls", "triangles", "anchors", "pickle"],
 )
 def test_wrong_content_is_named(tmp_path, key, value, message):
     np.savez(tmp_path / "tiny.npz", **tiny_arrays() | {key: value})
