@@ -1,4 +1,4 @@
-"""Cameras: from points in the camera's frame to clip space.
+"""Cameras: from points in the world to the camera's frame, and on to clip space.
 
 The camera's frame is OpenCV's: x right, y down, z forward, depth > 0 in front. Intrinsics are
 (fx, fy, cx, cy) in pixels of the given image size; the centre of pixel (row r, column c) is at
@@ -6,9 +6,50 @@ The camera's frame is OpenCV's: x right, y down, z forward, depth > 0 in front. 
 size of 1 x 1.
 """
 
+import dataclasses
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """Where a camera stands, where it looks and how it projects; a pytree of its three arrays.
+
+    rotation: (3, 3) and translation: (3,); points_camera = points_world @ rotation.T + translation.
+    intrinsics: (4,) fx, fy, cx, cy in pixels of the image that is drawn.
+    orthographic: a parallel projection, of which fx, fy are pixels per unit of length.
+    """
+
+    rotation: jax.Array
+    translation: jax.Array
+    intrinsics: jax.Array
+    orthographic: bool = dataclasses.field(default=False, metadata={"static": True})
+
+    @property
+    def position(self) -> jax.Array:
+        """(3,) the camera's centre in the world."""
+        return -_matmul(self.translation[None], self.rotation)[0]
+
+    def from_world(self, points_world: jax.Array) -> jax.Array:
+        """(V, 3) points of the world in the camera's frame."""
+        _check_points(points_world, "points_world")
+        return _matmul(points_world, self.rotation.T) + self.translation[None]
+
+    def to_clip(
+        self, points_world: jax.Array, image_height: int, image_width: int, *, near: float = 0.1
+    ) -> jax.Array:
+        """(V, 4) clip-space vertices of (V, 3) points of the world.
+
+        `near` is as in `perspective_clip` and says nothing for an orthographic camera.
+        """
+        points = self.from_world(points_world)
+        if self.orthographic:
+            return orthographic_clip(points, self.intrinsics, image_height, image_width)
+        return perspective_clip(points, self.intrinsics, image_height, image_width, near=near)
 
 
 def perspective_clip(
@@ -88,16 +129,76 @@ def look_at(eye: jax.Array, target: jax.Array, up: jax.Array) -> tuple[jax.Array
     right = right / jnp.linalg.norm(right)
     down = jnp.cross(forward, right)
     rotation = jnp.stack([right, down, forward])
-    return rotation, -jnp.matmul(rotation, eye, precision=lax.Precision.HIGHEST)
+    return rotation, -_matmul(eye[None], rotation.T)[0]
 
 
-def flip_opengl(points: jax.Array) -> jax.Array:
-    """(..., 3) points of OpenGL's camera frame (x right, y up, z backward) in OpenCV's, or back."""
-    return points * jnp.array([1, -1, -1], points.dtype).reshape((1,) * (points.ndim - 1) + (3,))
+def field_of_view_intrinsics(
+    vertical: float | jax.Array, image_height: int, image_width: int
+) -> jax.Array:
+    """(4,) intrinsics of square pixels and a centred principal point.
+
+    Args:
+      vertical: radians between the top and the bottom border of the image, in (0, pi).
+      image_height, image_width: in pixels.
+    """
+    focal = image_height / 2 / jnp.tan(jnp.asarray(vertical) / 2)
+    return jnp.stack([focal, focal, *jnp.asarray([image_width / 2, image_height / 2], focal.dtype)])
 
 
-def _check_points(points: jax.Array) -> None:
+def framing_camera(
+    points_world: jax.Array,
+    image_height: int,
+    image_width: int,
+    *,
+    direction: tuple[float, float, float] = (0.4, 0.3, 1.0),
+    up: tuple[float, float, float] = (0.0, 1.0, 0.0),
+    vertical: float = math.radians(30),
+    orthographic: bool = False,
+) -> Camera:
+    """A camera that sees all points, with a margin of 5 % around their bounding sphere.
+
+    The sphere stands around the middle of the bounding box. Points with a NaN or infinite
+    coordinate are left out; without any other, the unit sphere is framed.
+
+    Args:
+      points_world: (V, 3) float.
+      image_height, image_width: in pixels.
+      direction: from the points to the camera, in the world; of any length.
+      up: direction of the world that points to the top of the image.
+      vertical: field of view in radians; an orthographic camera takes its distance from it.
+      orthographic: a parallel projection.
+    """
+    points_world = jnp.asarray(points_world)
+    _check_points(points_world, "points_world")
+    dtype = points_world.dtype
+    known = jnp.all(jnp.isfinite(points_world), axis=-1, keepdims=True)
+    low = jnp.min(jnp.where(known, points_world, jnp.inf), axis=0, initial=jnp.inf)
+    high = jnp.max(jnp.where(known, points_world, -jnp.inf), axis=0, initial=-jnp.inf)
+    any_known = jnp.any(known)
+    centre = jnp.where(any_known, (low + high) / 2, 0)
+    offsets = jnp.where(known, points_world - centre[None], 0)
+    radius = jnp.sqrt(jnp.max(jnp.sum(offsets * offsets, axis=-1), initial=0))
+    radius = 1.05 * jnp.where(radius > 0, radius, 1)
+    half_height = vertical / 2
+    half_angle = min(half_height, math.atan(math.tan(half_height) * image_width / image_height))
+    towards = jnp.asarray(direction, dtype)
+    towards = towards / jnp.linalg.norm(towards)
+    eye = centre + radius / math.sin(half_angle) * towards
+    rotation, translation = look_at(eye, centre, jnp.asarray(up, dtype))
+    intrinsics = field_of_view_intrinsics(jnp.asarray(vertical, dtype), image_height, image_width)
+    if orthographic:
+        scale = min(image_height, image_width) / 2 / radius
+        intrinsics = jnp.stack([scale, scale, intrinsics[2], intrinsics[3]])
+    return Camera(rotation, translation, intrinsics, orthographic)
+
+
+def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    # The default precision of some devices is below float32, and would move vertices by pixels.
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def _check_points(points: jax.Array, name: str = "points_camera") -> None:
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(
-            f"expected points_camera of shape (V, 3), found {points.shape}; vmap over a batch"
+            f"expected {name} of shape (V, 3), found {points.shape}; vmap over a batch"
         )

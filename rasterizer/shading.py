@@ -1,9 +1,30 @@
-"""Vertex normals and light in nine spherical-harmonics bands."""
+"""Vertex normals, light in nine spherical-harmonics bands, and a point light."""
 
+import dataclasses
 import math
 
 import jax
 import jax.numpy as jnp
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PointLight:
+    """A light at a point, without falloff, and an even light from everywhere.
+
+    position: (3,) in the frame of the surface points.
+    diffuse, ambient: (3,) RGB; the light of a surface that faces the light, and of one that does
+      not. A surface of albedo 1 is white where both sum to 1.
+    specular: (3,) RGB of the highlight; 0 is a matt surface.
+    shininess: scalar of at least 1, Blinn-Phong's exponent.
+    """
+
+    position: jax.Array
+    diffuse: jax.Array
+    ambient: jax.Array
+    specular: jax.Array
+    shininess: jax.Array
+
 
 # Irradiance factors of a Lambertian surface (pi, 2 pi / sqrt 3, 2 pi / sqrt 8) times the real
 # spherical harmonics' constants, as in Deep3DFaceReconstruction (Deng et al. 2019).
@@ -33,11 +54,11 @@ def vertex_normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
     known = jnp.all((triangles >= 0) & (triangles < num_vertices), axis=-1)
     corner = jnp.where(known[:, None], triangles, 0)
     a, b, c = (vertices.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3))
-    normals = _unit(jnp.cross(b - a, c - a)) * known[:, None]
+    normals = unit(jnp.cross(b - a, c - a)) * known[:, None]
     total = jnp.zeros_like(vertices)
     for k in range(3):
         total = total.at[corner[:, k]].add(normals, mode="promise_in_bounds")
-    return _unit(total)
+    return unit(total)
 
 
 def spherical_harmonics_basis(normals: jax.Array) -> jax.Array:
@@ -90,8 +111,43 @@ def shade(albedo: jax.Array, normals: jax.Array, lighting: jax.Array) -> jax.Arr
     return albedo * light
 
 
-def _unit(vectors: jax.Array) -> jax.Array:
-    """(N, 3) vectors at length 1; a zero vector stays zero and passes no gradient."""
+def shade_point(
+    albedo: jax.Array,
+    normals: jax.Array,
+    points: jax.Array,
+    light: PointLight,
+    eye: jax.Array,
+) -> jax.Array:
+    """Colour of a surface under a point light: ambient, Lambert's diffuse, Blinn-Phong's specular.
+
+    Nothing casts a shadow.
+
+    Args:
+      albedo: (..., 3) RGB, nominally in [0, 1].
+      normals: (..., 3) unit vectors.
+      points: (..., 3) positions of the surface, in the frame of the normals.
+      light: in the same frame.
+      eye: (..., 3) position of the viewer, broadcastable with the points.
+
+    Returns:
+      (..., 3), not clipped. The gradient is finite, also where a point coincides with the light.
+    """
+
+    def along(vector):
+        return vector.reshape((1,) * (albedo.ndim - 1) + (3,))
+
+    to_light = unit(along(light.position) - points)
+    half_way = unit(to_light + unit(eye - points))
+    facing = jnp.sum(normals * to_light, axis=-1, keepdims=True)
+    highlight = jnp.maximum(jnp.sum(normals * half_way, axis=-1, keepdims=True), 0)
+    highlight = jnp.where(facing > 0, highlight**light.shininess, 0)
+    lambert = jnp.maximum(facing, 0)
+    lit = albedo * (along(light.ambient) + lambert * along(light.diffuse))
+    return lit + highlight * along(light.specular)
+
+
+def unit(vectors: jax.Array) -> jax.Array:
+    """(..., 3) vectors at length 1; a zero vector stays zero and passes no gradient."""
     # Scaled by the largest coordinate first: squares of a tiny triangle's normal would underflow.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(vectors), axis=-1, keepdims=True))
     usable = (largest > 0) & jnp.isfinite(largest)
