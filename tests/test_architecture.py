@@ -22,7 +22,8 @@ LAYERS = [
     ["reenact_jax.config"],
     ["reenact_jax.checkpoint", "reenact_jax.method", "reenact_jax.samples"],
     ["reenact_jax.training", "reenact_jax.inference"],
-    ["reenact_jax.train", "reenact_jax.evaluate", "reenact_jax.reenact"],
+    ["reenact_jax.train", "reenact_jax.evaluate", "reenact_jax.reenact", "reenact_jax.assets"],
+    ["reenact_jax.doctor"],
 ]
 # Exceptions to "everything above may be imported".
 FORBIDDEN = {
