@@ -4,7 +4,6 @@ Parameters are a pytree `{"features.N": {"kernel": (3, 3, I, O), "bias": (O,)}}`
 layer numbers N; the functions are pure.
 """
 
-import pickle
 from pathlib import Path
 
 import jax
@@ -13,6 +12,7 @@ import numpy as np
 from absl import logging
 
 from reenact_jax.image_ops import to_unit
+from reenact_jax.pretrained.weight_files import check_shapes, read_arrays
 
 OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -113,7 +113,7 @@ def load_vgg19(path: str | Path) -> Vgg19Params:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"VGG-19 weights not found at {path}. {_how_to_get()}")
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, converter="scripts/convert_vgg19.py")
     _check_arrays(arrays, path)
     return {
         f"features.{number}": _to_layer(
@@ -143,56 +143,13 @@ def resolve_vgg19(spec: str) -> Vgg19Params:
     return params
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Named arrays of a .pth state dict (never unpickling code) or a .safetensors file."""
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as err:
-            raise ValueError(f"expected a safetensors file, found {path}: {err}") from err
-    if path.suffix != ".pth":
-        raise ValueError(f"expected a .pth or .safetensors file, found {path}")
-    try:
-        import torch
-    except ImportError as err:
-        raise ImportError(
-            f"reading {path} needs PyTorch: install the extra with `pip install "
-            "'reenact-jax[convert]'`, or convert the file once with scripts/convert_vgg19.py on a "
-            "machine that has it and use the .safetensors file"
-        ) from err
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as err:
-        raise ValueError(
-            f"expected a PyTorch state dict, found {path}, which torch does not read: {err}"
-        ) from err
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ValueError(f"expected a flat PyTorch state dict (name -> tensor), found {path}")
-    return {name: tensor.float().numpy() for name, tensor in state.items()}
-
-
 def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     expected = {}
     for number, inputs, outputs in _layers():
         expected[f"features.{number}.weight"] = (outputs, inputs, 3, 3)
         expected[f"features.{number}.bias"] = (outputs,)
-    missing = sorted(expected.keys() - arrays.keys())
-    unknown = sorted(
-        name for name in arrays.keys() - expected.keys() if name.rpartition(".")[0] not in _UNUSED
-    )
-    misshapen = [
-        f"{name}: expected {shape}, found {arrays[name].shape}"
-        for name, shape in expected.items()
-        if name in arrays and arrays[name].shape != shape
-    ]
-    if missing or unknown or misshapen:
-        raise ValueError(
-            f"expected the weights of torchvision's VGG-19, found in {path}: "
-            f"missing {missing}; unknown {unknown}; wrong shapes {misshapen}"
-        )
+    unused = {f"{layer}.{part}" for layer in _UNUSED for part in ("weight", "bias")}
+    check_shapes(arrays, expected, network="torchvision's VGG-19", path=path, ignored=unused)
 
 
 def _layers() -> list[tuple[int, int, int]]:
