@@ -12,7 +12,7 @@ import argparse
 
 from reenact_jax.data import voxceleb
 from reenact_jax.errors import UserError, run_command
-from reenact_jax.face_model.bfm import load_bfm_front
+from reenact_jax.face_model.bfm import load_bfm
 
 
 def main(options: argparse.Namespace) -> None:
@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> None:
         options.videos,
         options.coefficients,
         options.out,
-        load_bfm_front(options.face_model),
+        load_bfm(options.face_model),
         image_size=options.image_size,
         keep_tested_persons=options.keep_tested_persons,
         progress=True,

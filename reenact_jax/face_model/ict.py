@@ -117,6 +117,11 @@ def _eyeballs(
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of `_LAYOUT`, their shapes checked against it and against each other."""
+    if path.is_dir():
+        raise UserError(
+            f"{path}: expected ICT-FaceKit as .npz, found a folder: convert a download of the "
+            f"release by python scripts/convert_ict.py {path} ict_facekit.npz"
+        )
     if not path.is_file():
         raise UserError(
             f"{path}: no such file; expected ICT-FaceKit as .npz (see docs/face_models.md)"

@@ -14,7 +14,7 @@ import scipy.io
 from reenact_jax.data import builders, frames, images, prepared, voxceleb
 from reenact_jax.data.info import check_face_model
 from reenact_jax.face_model import morphable
-from reenact_jax.face_model.bfm import load_bfm_front
+from reenact_jax.face_model.bfm import load_bfm
 from reenact_jax.face_model.coefficients import join_coefficients
 from tests.helpers import paper_files
 
@@ -33,7 +33,7 @@ def bfm_path():
 
 @pytest.fixture(scope="module")
 def model(bfm_path):
-    return load_bfm_front(bfm_path)
+    return load_bfm(bfm_path)
 
 
 @pytest.fixture(scope="module")
