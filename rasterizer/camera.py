@@ -171,13 +171,7 @@ def framing_camera(
     points_world = jnp.asarray(points_world)
     _check_points(points_world, "points_world")
     dtype = points_world.dtype
-    known = jnp.all(jnp.isfinite(points_world), axis=-1, keepdims=True)
-    low = jnp.min(jnp.where(known, points_world, jnp.inf), axis=0, initial=jnp.inf)
-    high = jnp.max(jnp.where(known, points_world, -jnp.inf), axis=0, initial=-jnp.inf)
-    any_known = jnp.any(known)
-    centre = jnp.where(any_known, (low + high) / 2, 0)
-    offsets = jnp.where(known, points_world - centre[None], 0)
-    radius = jnp.sqrt(jnp.max(jnp.sum(offsets * offsets, axis=-1), initial=0))
+    centre, radius = bounding_sphere(points_world)
     radius = 1.05 * jnp.where(radius > 0, radius, 1)
     half_height = vertical / 2
     half_angle = min(half_height, math.atan(math.tan(half_height) * image_width / image_height))
@@ -190,6 +184,21 @@ def framing_camera(
         scale = min(image_height, image_width) / 2 / radius
         intrinsics = jnp.stack([scale, scale, intrinsics[2], intrinsics[3]])
     return Camera(rotation, translation, intrinsics, orthographic)
+
+
+def bounding_sphere(points: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Centre (3,) of the bounding box of (V, 3) points and the largest distance () from it.
+
+    Points with a NaN or infinite coordinate are left out; 0 and 0 where nothing is left.
+    """
+    known = jnp.all(jnp.isfinite(points), axis=-1, keepdims=True)
+    low = jnp.min(jnp.where(known, points, jnp.inf), axis=0, initial=jnp.inf)
+    high = jnp.max(jnp.where(known, points, -jnp.inf), axis=0, initial=-jnp.inf)
+    centre = jnp.where(jnp.any(known), (low + high) / 2, 0)
+    offsets = jnp.where(known, points - centre[None], 0)
+    farthest = jnp.max(jnp.sum(offsets * offsets, axis=-1), initial=0)
+    # The square root has no derivative at 0.
+    return centre, jnp.where(farthest > 0, jnp.sqrt(jnp.where(farthest > 0, farthest, 1)), 0)
 
 
 def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -38,17 +38,6 @@ class Mesh:
     texture: jax.Array | None = None
 
 
-# What padding a field to a common size appends: nothing for a texture, whose size says something.
-_PADDING = {
-    "vertices": 0,
-    "triangles": -1,
-    "colours": 0,
-    "colour_triangles": 0,
-    "uv": 0,
-    "uv_triangles": 0,
-}
-
-
 def pad_meshes(meshes: Sequence[Mesh]) -> Mesh:
     """Meshes of different sizes as one batch for `jax.vmap`.
 
@@ -57,7 +46,7 @@ def pad_meshes(meshes: Sequence[Mesh]) -> Mesh:
 
     Returns:
       A Mesh whose arrays lead with the batch. Triangles are padded with -1, which the rasterizer
-      leaves out, all else with rows of 0 that nothing refers to.
+      leaves out; all else with copies of the last row, which widen no bounding box.
 
     Raises:
       ValueError: no mesh, or meshes that differ in their fields or in the size of their textures.
@@ -75,16 +64,14 @@ def pad_meshes(meshes: Sequence[Mesh]) -> Mesh:
                 f"expected {field.name} in all meshes or in none, found it in {sum(present)} of "
                 f"{len(meshes)}"
             )
-        shapes = [jnp.shape(value) for value in values]
-        if field.name in _PADDING:
+        values = [jnp.asarray(value) for value in values]
+        shapes = {value.shape for value in values}
+        if field.name != "texture":
+            fill = -1 if field.name == "triangles" else None
             longest = max(shape[0] for shape in shapes)
-            fill = _PADDING[field.name]
-            values = [
-                jnp.pad(value, ((0, longest - len(value)), (0, 0)), constant_values=fill)
-                for value in map(jnp.asarray, values)
-            ]
-        elif len(set(shapes)) > 1:
-            raise ValueError(f"expected textures of one size, found {sorted(set(shapes))}")
+            values = [_pad_rows(value, longest, fill) for value in values]
+        elif len(shapes) > 1:
+            raise ValueError(f"expected textures of one size, found {sorted(shapes)}")
         fields[field.name] = jnp.stack(values)
     return Mesh(**fields)
 
@@ -144,6 +131,13 @@ def to_trimesh(mesh: Mesh) -> dict:
     if "uv" in rows:
         found["vertex_attributes"] = {"uv": np.asarray(mesh.uv)[rows["uv"]]}
     return {**found, "process": False}
+
+
+def _pad_rows(rows: jax.Array, count: int, fill: int | None) -> jax.Array:
+    widths = ((0, count - len(rows)), (0, 0))
+    if fill is None and len(rows):
+        return jnp.pad(rows, widths, mode="edge")
+    return jnp.pad(rows, widths, constant_values=fill or 0)
 
 
 def _appearance(visual, triangles: np.ndarray) -> dict:

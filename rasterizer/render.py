@@ -6,8 +6,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from rasterizer.camera import Camera, framing_camera
+from rasterizer.camera import Camera, bounding_sphere, framing_camera
 from rasterizer.meshes import GREY, Mesh, from_trimesh
 from rasterizer.rasterization import Fragments, interpolate, rasterize
 from rasterizer.shading import PointLight, shade, shade_point, unit, vertex_normals
@@ -58,7 +59,8 @@ def render(
       cull_backfaces: as in `rasterize`. Without it, triangles seen from behind are lit as well.
 
     Returns:
-      Rendering. Works under jit (sizes static), vmap and grad for a `Mesh`.
+      Rendering. Works under jit (sizes static), vmap and grad for a `Mesh`. The default camera and
+      light follow the vertices but pass no gradient to them.
 
     Raises:
       ValueError: what is not a mesh, or wrong shapes.
@@ -66,41 +68,50 @@ def render(
     if not isinstance(mesh, Mesh):
         mesh = from_trimesh(mesh)
     _check_appearance(mesh)
-    return _render(mesh, camera, light, image_height, image_width, smooth, cull_backfaces)
+    # In three parts, so that another kind of light or colour does not compile the drawing again.
+    camera, light, clip = _set_up(mesh.vertices, camera, light, image_height, image_width)
+    fragments = rasterize(
+        clip, mesh.triangles, image_height, image_width, cull_backfaces=cull_backfaces
+    )
+    return _shaded(mesh, camera, light, fragments, smooth)
 
 
 def lamp_of(camera: Camera, points_world: jax.Array) -> PointLight:
     """A white, slightly glossy point light above and left of a camera that looks at some points.
 
     Args:
-      camera: its distance to the mean of the points sets the distance of the light.
+      camera: its distance to the middle of the points sets the distance of the light.
       points_world: (V, 3) float.
     """
-    points = camera.from_world(points_world)
-    known = jnp.all(jnp.isfinite(points), axis=-1, keepdims=True)
-    mean = jnp.sum(jnp.where(known, points, 0), axis=0) / jnp.maximum(jnp.sum(known), 1)
-    offset = jnp.array([-0.3, -0.6, -0.2], points.dtype) * jnp.linalg.norm(mean)
+    centre, _ = bounding_sphere(points_world)
+    dtype = points_world.dtype
+    distance = jnp.linalg.norm(centre - camera.position)
+    offset = jnp.array([-0.3, -0.6, -0.2], dtype) * distance
     # From the camera's frame back to the world.
     turned = jnp.sum(camera.rotation * offset[:, None], axis=0)
-    grey = functools.partial(jnp.full, (3,), dtype=points.dtype)
+    grey = functools.partial(jnp.full, (3,), dtype=dtype)
     return PointLight(
         position=camera.position + turned,
         diffuse=grey(0.9),
         ambient=grey(0.3),
         specular=grey(0.08),
-        shininess=jnp.asarray(24, points.dtype),
+        shininess=jnp.asarray(24, dtype),
     )
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
-def _render(mesh: Mesh, camera, light, height, width, smooth, cull_backfaces) -> Rendering:
-    vertices, triangles = jnp.asarray(mesh.vertices), jnp.asarray(mesh.triangles)
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _set_up(vertices, camera, light, height: int, width: int):
+    vertices = jnp.asarray(vertices)
     if camera is None:
-        camera = framing_camera(vertices, height, width)
+        camera = framing_camera(lax.stop_gradient(vertices), height, width)
     if light is None:
-        light = lamp_of(camera, vertices)
-    clip = camera.to_clip(vertices, height, width)
-    fragments = rasterize(clip, triangles, height, width, cull_backfaces=cull_backfaces)
+        light = lamp_of(*lax.stop_gradient((camera, vertices)))
+    return camera, light, camera.to_clip(vertices, height, width)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _shaded(mesh: Mesh, camera, light, fragments: Fragments, smooth: bool) -> Rendering:
+    vertices, triangles = jnp.asarray(mesh.vertices), jnp.asarray(mesh.triangles)
     covered = (fragments.triangle_id >= 0)[..., None]
     depth = camera.from_world(vertices)[:, 2:]
     surface = jnp.concatenate([vertices, vertex_normals(vertices, triangles), depth], axis=-1)

@@ -101,7 +101,7 @@ def shade(albedo: jax.Array, normals: jax.Array, lighting: jax.Array) -> jax.Arr
     """
     if lighting.shape != (27,):
         raise ValueError(f"expected lighting of shape (27,), found {lighting.shape}")
-    coefficients = lighting.reshape(3, 9).at[:, 0].add(AMBIENT)
+    coefficients = jnp.asarray(lighting).reshape(3, 9).at[:, 0].add(AMBIENT)
     light = jnp.einsum(
         "...k,ck->...c",
         spherical_harmonics_basis(normals),
