@@ -5,6 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from reenact_jax.face_model.view import turn_with_ray
+
 # Distance of the camera from the model's origin, in decimetres, and the camera in which an aligned
 # face is seen: 1015 pixels of focal length over a 224-pixel image (Deep3DFaceRecon), as fractions
 # of the image's side.
@@ -109,6 +111,19 @@ def fixed_camera_translation(translation: jax.Array, camera: jax.Array) -> jax.A
 
 
 def motion_descriptor(parameters: FaceParameters) -> jax.Array:
-    """v~ = (beta, p) (Eq. 5): expression, angles, translation in the fixed camera: (..., E + 6)."""
+    """v~ = (beta, p) (Eq. 5): expression, and the pose in the fixed camera: (..., E + 6).
+
+    The pose is angles, then translation. Both are re-expressed: an off-centre camera looks at the
+    head along another ray than the fixed one, and the fit turns the head with it.
+    """
     translation = fixed_camera_translation(parameters.translation, parameters.camera)
-    return jnp.concatenate([parameters.expression, parameters.rotation, translation], axis=-1)
+    rotation = turn_with_ray(
+        parameters.rotation, _from_camera(parameters.translation), _from_camera(translation)
+    )
+    return jnp.concatenate([parameters.expression, rotation, translation], axis=-1)
+
+
+def _from_camera(translation: jax.Array) -> jax.Array:
+    """The model's origin as seen from the camera, y up: (..., 3)."""
+    x, y, z = jnp.moveaxis(translation, -1, 0)
+    return jnp.stack([x, y, z - CAMERA_DISTANCE], axis=-1)

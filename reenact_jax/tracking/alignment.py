@@ -11,6 +11,7 @@ half a pixel below it.
 import numpy as np
 from PIL import Image
 
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.coefficients import DengCrop
 from reenact_jax.tracking.anchors import MEDIAPIPE_68
 
@@ -32,6 +33,10 @@ _PIXELS_PER_DECIMETRE = 102.0
 
 # Solves the weak-perspective camera (2 x 3 and a translation) of five image points.
 _SOLVE = np.linalg.pinv(np.concatenate([TEMPLATE, np.ones((5, 1))], axis=1))
+
+
+class AlignmentError(UserError):
+    """Landmarks that cannot be those of a face in their frame."""
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
@@ -74,7 +79,7 @@ def align(points: np.ndarray, height: int, width: int) -> DengCrop:
       height, width: of the frame in pixels.
 
     Raises:
-      ValueError: if the points are not finite, or have no extent, or the crop that they ask for
+      AlignmentError: if the points are not finite, or have no extent, or the crop that they ask for
         does not touch the frame.
     """
     points = np.asarray(points, np.float64)
@@ -84,12 +89,14 @@ def align(points: np.ndarray, height: int, width: int) -> DengCrop:
     size = np.linalg.norm(rows, axis=1).mean()
     # Smaller than a pixel from eye to eye is no face; the comparison is false for NaN too.
     if not (np.isfinite(points).all() and size > 1.0):
-        raise ValueError(f"expected the five points of a face, found {points.round(2).tolist()}")
+        raise AlignmentError(
+            f"expected the five points of a face, found {points.round(2).tolist()}"
+        )
     crop = DengCrop(width, height, float(_PIXELS_PER_DECIMETRE / size), *map(float, origin))
     resized_width, resized_height, left, up = crop.placement()
     inside = -CROP_SIZE < left < resized_width and -CROP_SIZE < up < resized_height
     if not inside:
-        raise ValueError(
+        raise AlignmentError(
             f"expected a face inside the frame of {width} x {height} pixels, found its points at "
             f"{points.round(1).tolist()}"
         )

@@ -107,7 +107,7 @@ def test_descriptor_is_expression_angles_and_translation():
     descriptor = motion_descriptor(parameters)
     assert descriptor.shape == (3, 4 + 6)
     np.testing.assert_array_equal(descriptor[:, :4], parameters.expression)
-    np.testing.assert_array_equal(descriptor[:, 4:7], parameters.rotation)
+    np.testing.assert_allclose(descriptor[:, 4:7], parameters.rotation, atol=1e-5)
     np.testing.assert_allclose(descriptor[:, 7:], parameters.translation, atol=1e-5)
 
 
