@@ -59,4 +59,6 @@ def load_face_model(name: str, path: str = "") -> MorphableModel:
             f"{source.origin}"
         )
     module, _, function = source.function.partition(":")
-    return getattr(importlib.import_module(module), function)(source.argument or path)
+    return getattr(importlib.import_module(module), function)(
+        path if source.argument is None else source.argument
+    )

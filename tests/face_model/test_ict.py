@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from reenact_jax.errors import UserError
+from reenact_jax.face_model.eyeballs import eyeball_centres
 from reenact_jax.face_model.ict import ORIGIN, load_ict_facekit
-from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.morphable import MorphableModel, shape
 from reenact_jax.tracking.anchors import MEDIAPIPE_68
 
 # Deep3DFaceRecon's five-point template (decimetres): eyes, nose tip, mouth corners.
@@ -110,6 +111,54 @@ def test_the_mirror_map_mirrors(ict):
     np.testing.assert_array_equal(ict.mirror_vertex[ict.mirror_vertex], np.arange(12788))
 
 
+def looking(ict: MorphableModel, *names: str) -> np.ndarray:
+    weights = np.isin(ict.expression_names, names).astype(np.float32)
+    return np.asarray(shape(ict, np.zeros(100, np.float32), weights))
+
+
+def test_eyeballs_turn_about_the_centre_of_their_sphere(ict):
+    for vertices, centre in zip(
+        ict.eyeballs.vertices, eyeball_centres(ict.eyeballs, ict.mean), strict=True
+    ):
+        ball = ict.mean[vertices].astype(np.float64)
+        # Sphere through the part behind the cornea: |p|^2 = 2 p . c + constant.
+        ball = ball[ball[:, 2] < np.quantile(ball[:, 2], 0.65)]
+        system = np.concatenate([2 * ball, np.ones((len(ball), 1))], axis=1)
+        fitted = np.linalg.lstsq(system, (ball**2).sum(-1), rcond=None)[0][:3]
+        np.testing.assert_allclose(centre, fitted, atol=0.003)  # 0.3 mm
+
+
+@pytest.mark.parametrize(
+    ("modes", "axis", "sign"),
+    [
+        (("eyeLookOut_L", "eyeLookIn_R"), 0, 1),
+        (("eyeLookIn_L", "eyeLookOut_R"), 0, -1),
+        (("eyeLookUp_L", "eyeLookUp_R"), 1, 1),
+        (("eyeLookDown_L", "eyeLookDown_R"), 1, -1),
+    ],
+)
+def test_pupils_go_where_the_mode_s_name_says(ict, modes, axis, sign):
+    turned = looking(ict, *modes)
+    moved = turned - ict.mean
+    for vertices in ict.eyeballs.vertices:
+        pupil = vertices[ict.mean[vertices, 2].argmax()]
+        assert 0.03 < sign * moved[pupil, axis] < 0.12  # 3 to 12 mm
+        assert abs(moved[pupil, 1 - axis]) < 0.01
+        # Rigid: distances within the ball stay.
+        before, after = (
+            np.linalg.norm(v[vertices] - v[pupil], axis=-1) for v in (ict.mean, turned)
+        )
+        np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_looking_left_is_the_mirror_image_of_looking_right(ict):
+    left = looking(ict, "eyeLookOut_L", "eyeLookIn_R")
+    right = looking(ict, "eyeLookIn_L", "eyeLookOut_R")
+    balls = ict.eyeballs.vertices.reshape(-1)
+    mirrored = left[ict.mirror_vertex[balls]] * [-1, 1, 1]
+    np.testing.assert_allclose(mirrored, right[balls], atol=1e-3)
+
+
 def test_a_missing_key_is_named(tmp_path):
     arrays = tiny_arrays()
     del arrays["mirror_vertex"], arrays["triangle_part"]
@@ -142,6 +191,8 @@ def test_a_missing_or_foreign_file_is_named(tmp_path):
     path = tmp_path / "model.npz"
     with pytest.raises(UserError, match=r"model\.npz: no such file"):
         load_ict_facekit(path)
+    with pytest.raises(UserError, match="found a folder: convert a download"):
+        load_ict_facekit(tmp_path)
     path.write_bytes(b"solid")
     with pytest.raises(UserError, match=r"model\.npz: expected an \.npz archive"):
         load_ict_facekit(path)
