@@ -18,13 +18,13 @@ from rasterizer.textures import sample_texture
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """What `render` returns; everything is 0 in the background.
+    """What `render` returns; pictures are 0 in the background.
 
     rgba: (H, W, 4) float; the shaded colour, not clipped, and 1 where a triangle is seen.
     depth: (H, W) float; distance along the camera's axis (Z of its frame), also orthographic.
     normals: (H, W, 3) float; unit normals in the frame of the mesh, turned towards the camera where
       a triangle is seen from behind.
-    fragments: what `rasterize` returned.
+    fragments: what `rasterize` returned for `vertices_clip`, (V, 4).
 
     All but ids and alpha are differentiable in vertices, colours, uv, texture, camera and light.
     """
@@ -33,6 +33,7 @@ class Rendering:
     depth: jax.Array
     normals: jax.Array
     fragments: Fragments
+    vertices_clip: jax.Array
 
 
 def render(
@@ -73,7 +74,7 @@ def render(
     fragments = rasterize(
         clip, mesh.triangles, image_height, image_width, cull_backfaces=cull_backfaces
     )
-    return _shaded(mesh, camera, light, fragments, smooth)
+    return _shaded(mesh, camera, light, clip, fragments, smooth)
 
 
 def lamp_of(camera: Camera, points_world: jax.Array) -> PointLight:
@@ -109,8 +110,8 @@ def _set_up(vertices, camera, light, height: int, width: int):
     return camera, light, camera.to_clip(vertices, height, width)
 
 
-@functools.partial(jax.jit, static_argnums=4)
-def _shaded(mesh: Mesh, camera, light, fragments: Fragments, smooth: bool) -> Rendering:
+@functools.partial(jax.jit, static_argnums=5)
+def _shaded(mesh: Mesh, camera, light, clip, fragments: Fragments, smooth: bool) -> Rendering:
     vertices, triangles = jnp.asarray(mesh.vertices), jnp.asarray(mesh.triangles)
     covered = (fragments.triangle_id >= 0)[..., None]
     depth = camera.from_world(vertices)[:, 2:]
@@ -131,7 +132,7 @@ def _shaded(mesh: Mesh, camera, light, fragments: Fragments, smooth: bool) -> Re
     else:
         colour = shade(albedo, normals, light)
     rgba = jnp.concatenate([jnp.where(covered, colour, 0), covered.astype(colour.dtype)], axis=-1)
-    return Rendering(rgba, depth, normals, fragments)
+    return Rendering(rgba, depth, normals, fragments, clip)
 
 
 def _triangle_normals(vertices, triangles, fragments: Fragments) -> jax.Array:

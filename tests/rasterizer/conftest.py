@@ -14,7 +14,7 @@ from rasterizer import rasterize, rasterize_reference
 def _run_jax(vertices, triangles, height, width, *, cull_backfaces=False):
     vertices = np.asarray(vertices, np.float32).reshape(-1, 4)
     triangles = np.asarray(triangles, np.int32).reshape(-1, 3)
-    vertices = np.pad(vertices, ((0, max(0, 12 - len(vertices))), (0, 0)))
+    vertices = np.pad(vertices, ((0, max(0, 30 - len(vertices))), (0, 0)))
     triangles = np.pad(triangles, ((0, max(0, 10 - len(triangles))), (0, 0)), constant_values=-1)
     found = rasterize(vertices, triangles, height, width, cull_backfaces=cull_backfaces)
     return np.asarray(found.triangle_id), np.asarray(found.barycentrics), np.asarray(found.depth)

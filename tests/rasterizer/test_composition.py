@@ -108,6 +108,19 @@ def test_new_vertex_values_do_not_trace_again():
     assert len(traces) == 1
 
 
+def test_outputs_are_float32_unless_x64_and_its_vertices_say_otherwise():
+    def dtypes(vertices):
+        found = jax.eval_shape(draw, vertices)
+        assert found.triangle_id.dtype == jnp.int32
+        return {str(leaf.dtype) for leaf in (found.barycentrics, found.depth)}
+
+    doubles = VERTICES[0].astype(np.float64)
+    assert dtypes(VERTICES[0]) == dtypes(doubles) == {"float32"}
+    assert dtypes(VERTICES[0].astype(jnp.bfloat16)) == {"float32"}
+    with jax.enable_x64(True):
+        assert dtypes(VERTICES[0]) == {"float32"} and dtypes(doubles) == {"float64"}
+
+
 def test_attributes_of_any_width_and_of_bfloat16():
     found = draw(VERTICES[0])
     ids = np.asarray(found.triangle_id)

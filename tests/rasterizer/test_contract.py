@@ -29,13 +29,12 @@ def test_an_asymmetric_triangle_covers_the_pixels_counted_by_hand(run, clip):
 
 def test_rows_go_down_and_columns_right_in_an_image_that_is_not_square(run, clip):
     ids, _, _ = run(
-        clip([[3, 0, 1], [5, 0, 1], [5, 2, 1], [3, 2, 1]], 4, 6), [[0, 1, 2], [0, 2, 3]], 4, 6
+        clip([[3, 0, 1], [5, 0, 1], [5, 2, 1], [3, 2, 1]], 11, 14), [[0, 1, 2], [0, 2, 3]], 11, 14
     )
     assert [row.replace("1", "0") for row in drawing(ids)] == [
-        "...00.",
-        "...00.",
-        "......",
-        "......",
+        "...00.........",
+        "...00.........",
+        *["." * 14] * 9,
     ]
 
 
@@ -127,6 +126,20 @@ def test_far_off_screen_corners_do_not_move_the_edge_on_screen(run, clip):
     # A half plane left of x = 3 whose corners are up to 100,000 pixels away.
     ids, _, _ = run(clip([[3, -1e5, 2], [3, 1e5, 2], [-1e5, 0, 2]], 8, 8), [[0, 1, 2]], 8, 8)
     assert drawing(ids) == ["000....."] * 8
+
+
+@pytest.mark.parametrize("away", [(-40, 0), (40, 0), (0, -40), (0, 40)], ids=str)
+def test_triangles_beside_the_image_are_not_drawn_and_those_across_its_border_are_cut(
+    run, clip, away
+):
+    triangle = np.array([[-6, -6, 2], [14, -6, 2], [4, 14, 2]])
+    points = np.concatenate([triangle, triangle + [*away, 0], [[1, 1, 3], [3, 1, 3], [1, 3, 3]]])
+    ids, _, _ = run(clip(points, 8, 8), [[6, 7, 8], [3, 4, 5], [0, 1, 2]], 8, 8)
+    centre = np.arange(8) + 0.5
+    # The slanted sides: x goes from -6 to 4 and from 14 to 4 while y goes from -6 to 14.
+    inside = np.abs(centre[None, :] - 4) < (14 - centre[:, None]) / 2
+    np.testing.assert_array_equal(ids, np.where(inside, 2, BACKGROUND))
+    assert 0 < inside.sum() < 64
 
 
 def test_a_single_pixel_image(run, clip):

@@ -17,8 +17,8 @@ from rasterizer import (
     rasterize,
 )
 
-HEIGHT, WIDTH, NEAR, FAR = 24, 40, 0.5, 20.0
-INTRINSICS = np.array([50.0, 60.0, 18.5, 13.25], np.float32)
+HEIGHT, WIDTH, NEAR, FAR = 11, 14, 0.5, 20.0
+INTRINSICS = np.array([18.0, 20.0, 6.5, 5.75], np.float32)
 EYE, TARGET, UP = np.array([3.0, 1, -2]), np.array([0.5, 0, 1]), np.array([0.0, 1, 0])
 
 
@@ -61,14 +61,14 @@ def test_the_projection_is_glfrustums():
 
 def test_a_mesh_through_opengls_matrices_is_drawn_where_our_camera_draws_it():
     rng = np.random.default_rng(1)
-    world = rng.normal(size=(12, 3)).astype(np.float32)
-    triangles = rng.integers(0, 12, (10, 3)).astype(np.int32)
+    world = rng.normal(size=(30, 3)).astype(np.float32)
+    triangles = rng.integers(0, 30, (10, 3)).astype(np.int32)
     camera = Camera(*look_at(EYE, TARGET, UP), INTRINSICS)
     view = np.linalg.inv(np.asarray(pose_to_opengl(camera.rotation, camera.translation)))
     projection = np.asarray(
         projection_to_opengl(INTRINSICS, HEIGHT, WIDTH, near=NEAR, far=FAR), np.float64
     )
-    clip = (np.c_[world, np.ones(12)] @ (projection @ view).T).astype(np.float32)
+    clip = (np.c_[world, np.ones(30)] @ (projection @ view).T).astype(np.float32)
     ours = flip_opengl_clip(jnp.asarray(clip))
     np.testing.assert_array_equal(flip_opengl_clip(ours), clip)
     expected = rasterize(camera.to_clip(world, HEIGHT, WIDTH), triangles, HEIGHT, WIDTH)
