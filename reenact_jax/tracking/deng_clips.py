@@ -104,10 +104,13 @@ def reconstruct_clip(
             "points": standing.astype(np.float32),
         }
         _publish(partial, out, source.clip_id, rows)
-    except AlignmentError as err:
-        # The points are looked for anew the next time.
+    except UserError as err:
+        # The input is wrong: what was made of it is of no use.
         shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(f"{source.path}: {err}") from err
+        _remove_empty(partial.parent, out)
+        if isinstance(err, AlignmentError):
+            raise UserError(f"{source.path}: {err}") from err
+        raise
     except OSError as err:
         raise UserError(f"{out}: {source.clip_id} cannot be written ({err.strerror})") from err
 
@@ -190,8 +193,11 @@ def _publish(partial: Path, out: Path, clip_id: str, arrays: dict[str, np.ndarra
         scipy.io.savemat(temporary, {key: arrays[key] for key in ("coeff", "transform_params")})
     _save(final, arrays)
     shutil.rmtree(partial)
-    # Folders that nothing unfinished is left in.
-    for folder in partial.parents:
-        if folder == out or any(folder.iterdir()):
-            break
+    _remove_empty(partial.parent, out)
+
+
+def _remove_empty(folder: Path, out: Path) -> None:
+    """Removes folders between `out` and `folder`, from the inside, as long as they are empty."""
+    while folder != out and not any(folder.iterdir()):
         folder.rmdir()
+        folder = folder.parent
