@@ -20,6 +20,7 @@ import numpy as np
 from absl import logging
 
 from reenact_jax.errors import UserError
+from reenact_jax.pretrained.registry import BY_NAME
 from reenact_jax.pretrained.weight_files import check_shapes, read_arrays
 
 INPUT_SIZE = 224
@@ -28,11 +29,8 @@ HEAD_WIDTHS = (80, 64, 80, 3, 27, 2, 1)
 # Blocks and inner channels of the four stages; a block's output has four times as many.
 STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 
-SHA256 = "6d17a6b23457b521801baae583cb6a58f7238fe6721fc3d65d76407460e9149b"
-WHERE = (
-    "it is epoch_20.pth of Deep3DFaceRecon_pytorch (288,860,037 bytes), which its authors share in "
-    "the Google Drive folder named by their README"
-)
+ASSET = BY_NAME["epoch_20.pth"]
+_WHERE = f"it is {ASSET.name} ({ASSET.size:,} bytes), from {ASSET.origin}"
 
 _SECTION = "net_recon"
 _BUNDLE_PREFIX = "face_3drecon."
@@ -124,7 +122,7 @@ def read_rnet(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: expected the weights of R-Net, found no such file; {WHERE}")
+        raise UserError(f"{path}: expected the weights of R-Net, found no such file; {_WHERE}")
     try:
         arrays = read_arrays(
             path, converter="scripts/convert_rnet.py", section=_SECTION, prefix=_BUNDLE_PREFIX
@@ -135,7 +133,7 @@ def read_rnet(path: str | Path) -> dict[str, np.ndarray]:
             arrays, expected, network="Deep3DFaceRecon's R-Net", path=path, ignored=counters
         )
     except (ImportError, OSError, ValueError) as err:
-        raise UserError(f"{err}. Expected is R-Net: {WHERE}") from err
+        raise UserError(f"{err}. Expected is R-Net: {_WHERE}") from err
     arrays = {name: arrays[name].astype(np.float32) for name in expected}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -149,13 +147,13 @@ def file_sha256(path: str | Path) -> str:
     """The file's hash; a warning says so where it is not that of the published epoch_20.pth."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256 and Path(path).suffix == ".pth":
+    if digest != ASSET.sha256 and Path(path).suffix == ".pth":
         logging.warning(
             "%s: sha256 %s is not that of the published epoch_20.pth (%s): its names and shapes "
             "are R-Net's, its numbers are unknown here",
             path,
             digest,
-            SHA256,
+            ASSET.sha256,
         )
     return digest
 

@@ -314,5 +314,6 @@ def test_mediapipe_s_points_put_faces_where_the_published_crops_have_them(shared
             row = [[crop.width, crop.height, crop.scale, crop.t0, crop.t1]]
             found.append(deng.crop_positions(points, row)[0])
     assert len(found) == 10
+    print("\nmean of the five points in the crops:", np.mean(found, axis=0).round(1).tolist())
     published = [(81.3, 85.7), (141.3, 85.3), (109.1, 121.3), (84.6, 150.8), (138.5, 149.8)]
-    np.testing.assert_allclose(np.mean(found, axis=0), published, atol=7)
+    np.testing.assert_allclose(np.mean(found, axis=0), published, atol=4)
