@@ -12,6 +12,8 @@ from reenact_jax.face_model.procedural import colour_names, identity_names, proc
 
 MODEL = procedural_head("light")
 NAMES = MODEL.expression_names
+IDENTITY, COLOURS = identity_names(), colour_names()
+_shape = jax.jit(morphable.shape)
 USUAL_NAMES = (
     "browDown_L browDown_R browInnerUp browOuterUp_L browOuterUp_R cheekPuff_L cheekPuff_R "
     "cheekSquint_L cheekSquint_R eyeBlink_L eyeBlink_R eyeLookDown_L eyeLookDown_R eyeLookIn_L "
@@ -35,8 +37,17 @@ def weights(**values: float) -> np.ndarray:
 
 
 def shape(**expression: float) -> np.ndarray:
-    offset = np.tensordot(weights(**expression), MODEL.expression_basis, 1)
-    return MODEL.mean + offset
+    return np.asarray(
+        _shape(MODEL, np.zeros(MODEL.widths["identity"], np.float32), weights(**expression))
+    )
+
+
+def person(**identity: float) -> np.ndarray:
+    """Vertices of a neutral person by the names of its identity modes."""
+    vector = np.zeros(MODEL.widths["identity"], np.float32)
+    for name, value in identity.items():
+        vector[IDENTITY.index(name)] = value
+    return MODEL.mean + np.tensordot(vector, MODEL.identity_basis, 1)
 
 
 def marks(**expression: float) -> np.ndarray:
@@ -94,9 +105,15 @@ def test_mirroring_is_an_exact_involution(size):
     assert np.array_equal(mirror[mirror], np.arange(model.num_vertices))
     assert np.array_equal(model.mean[mirror], model.mean * np.float32([-1, 1, 1]))
     assert np.array_equal(model.texture_mean[mirror], model.texture_mean)
-    assert np.array_equal(
-        model.identity_basis[:, mirror], model.identity_basis * np.float32([-1, 1, 1])
-    )
+    asymmetric = ("asymmetric", "noseSideways", "mouthSideways", "hairSwept")
+    even = [i for i, name in enumerate(IDENTITY) if not name.startswith(asymmetric)]
+    assert len(even) >= 40
+    basis = model.identity_basis[even]
+    assert np.array_equal(basis[:, mirror], basis * np.float32([-1, 1, 1]))
+    odd = [i for i in range(len(IDENTITY)) if i not in even]
+    # Turned round left for right, an asymmetric mode is its own opposite.
+    basis = model.identity_basis[odd]
+    assert np.array_equal(basis[:, mirror], -basis * np.float32([-1, 1, 1]))
     assert (mirror == np.arange(model.num_vertices)).sum() < 0.1 * model.num_vertices
 
 
@@ -210,16 +227,24 @@ def test_a_mode_moves_its_landmark_the_way_its_name_says(mode, landmark, axis, s
 
 
 def test_gaze_turns_the_iris():
-    iris = np.abs(MODEL.texture_basis[list(colour_names()).index("irisBlue")]).sum(-1) > 0
+    iris = np.abs(MODEL.texture_basis[COLOURS.index("irisBlue")]).sum(-1) > 0
     left = iris & (MODEL.mean[:, 0] > 0)
     at_rest = MODEL.mean[left].mean(0)
+    ball = MODEL.eyeballs.vertices[0]
+    centre = (MODEL.mean[ball].mean(0) + MODEL.eyeballs.centre_offset[0]).astype(np.float64)
+    radii = np.linalg.norm(MODEL.mean[ball] - centre, axis=1)
+    assert np.ptp(radii) < 1e-4, "the ball is a ball"
     for name, axis, sign in [
         ("eyeLookUp_L", 1, 1),
         ("eyeLookDown_L", 1, -1),
         ("eyeLookOut_L", 0, 1),
         ("eyeLookIn_L", 0, -1),
     ]:
-        assert sign * (shape(**{name: 1.0})[left].mean(0) - at_rest)[axis] > 0.03
+        turned = shape(**{name: 1.0})
+        assert sign * (turned[left].mean(0) - at_rest)[axis] > 0.03
+        assert np.abs(np.linalg.norm(turned[ball] - centre, axis=1) - radii).max() < 1e-5
+        other = MODEL.eyeballs.vertices[1]
+        assert np.abs(turned[other] - MODEL.mean[other]).max() < 1e-6
     lid = marks(eyeLookDown=1.0)[43, 1]
     assert lid < marks()[43, 1], "the lid follows the gaze down"
 

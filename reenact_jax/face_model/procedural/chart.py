@@ -1,4 +1,4 @@
-"""Topology of the procedural head: a grid of rows and columns with slits, eyeballs and teeth.
+"""Topology of the procedural head: a grid of skin with slits, and the parts that stand by it.
 
 Only the half with x >= 0 (the subject's left) is laid out; `mirrored_triangles` adds the other.
 Rows run from the crown down to the neck, columns from the middle of the face round the ear to the
@@ -13,9 +13,9 @@ import numpy as np
 
 # Knots of the rows, crown to neck: (name, number of intervals down to the next knot in `light`).
 ROW_KNOTS = (
-    ("crown", 2),
-    ("top", 3),
-    ("upper_top", 3),
+    ("crown", 1),
+    ("top", 2),
+    ("upper_top", 2),
     ("hairline", 3),
     ("forehead", 3),
     ("brow_top", 3),
@@ -50,9 +50,12 @@ FRONT_KNOTS = (
     (0.95, 3),
     (1.0, 0),
 )
-# Behind the side line: sine of the angle towards the back of the head. The first few are the ear.
-EAR_RIM, EAR_ROOT = 0.20, 0.215
-BACK_KNOTS = ((0.0, 2), (0.10, 3), (EAR_RIM, 1), (EAR_ROOT, 3), (0.45, 4), (1.0, 0))
+# Behind the side line: sine of the angle towards the back of the head.
+BACK_KNOTS = ((0.0, 3), (0.30, 2), (0.60, 3), (1.0, 0))
+# The shell of hair: its columns, the rows from crown to hem, and those of its inside.
+HAIR_FRONT_KNOTS = ((0.0, 4), (0.40, 4), (0.75, 3), (0.90, 4), (1.0, 0))
+HAIR_BACK_KNOTS = ((0.0, 4), (0.30, 3), (0.60, 4), (1.0, 0))
+HAIR_ROWS, HAIR_INNER_ROWS = 13, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,13 @@ class HalfChart:
         they are in the grid.
       eyeball: int (rings, sectors), the first ring being the pole repeated.
       teeth: int (2, 2, C''): upper and lower, two rows.
+      tongue: int (rows, columns), back to tip.
+      lashes: int (3, C'): base, tips and the base below, along the rim of the upper lid.
+      ear: int (rings, sectors), the first ring being the middle of the bowl repeated.
+      hair: int (rows, columns) of the shell of hair: down from the crown to the hem (row
+        `hair_hem`), then back up on its inside.
+      hair_hem: row of the hem in `hair`.
+      hair_columns: float (columns of `hair`,), like `columns`.
       triangles: int (F, 3).
       num_vertices: vertices of the half.
       num_skin: the first `num_skin` vertices are those of the grid.
@@ -84,6 +94,12 @@ class HalfChart:
     eye_columns: np.ndarray
     eyeball: np.ndarray
     teeth: np.ndarray
+    tongue: np.ndarray
+    lashes: np.ndarray
+    ear: np.ndarray
+    hair: np.ndarray
+    hair_hem: int
+    hair_columns: np.ndarray
     triangles: np.ndarray
     num_vertices: int
     num_skin: int
@@ -145,18 +161,18 @@ def make_half_chart(density: float) -> HalfChart:
         slit_rows[name] = (top, top + 1)
     used, grid = np.unique(grid, return_inverse=True)
     grid = grid.reshape(num_rows, num_columns)
-    num_vertices = num_skin = len(used)
+    num_skin = len(used)
     middle = np.zeros(num_skin, bool)
     middle[grid[:, 0]] = middle[grid[:, -1]] = True
 
-    triangles = []
+    parts = _Parts(middle)
     # Quads between the two rims are the opening: they are left out.
     for start, stop in zip(
         (0, slit_rows["lids"][1], slit_rows["mouth"][1]),
         (slit_rows["lids"][1], slit_rows["mouth"][1], num_rows),
         strict=True,
     ):
-        triangles.append(_quads(grid[start:stop]))
+        parts.triangles.append(_quads(grid[start:stop]))
 
     bags = {}
     for name, inner_rows in (("mouth", max(6, round(6 * density))), ("lids", 4)):
@@ -165,49 +181,92 @@ def make_half_chart(density: float) -> HalfChart:
         bag[0], bag[-1] = grid[slit_rows[name][0], at], grid[slit_rows[name][1], at]
         free = bag[0] != bag[-1]
         bag[:, ~free] = bag[0, ~free]
-        count = int(free.sum())
-        bag[1:-1, free] = num_vertices + np.arange(inner_rows * count).reshape(inner_rows, count)
-        num_vertices += inner_rows * count
-        on_middle = np.zeros(inner_rows * count, bool)
-        if name == "mouth":
-            on_middle[::count] = True
-        middle = np.concatenate([middle, on_middle])
-        triangles.append(_quads(bag))
+        bag[1:-1, free] = parts.new(inner_rows, int(free.sum()), first_in_middle=name == "mouth")
+        parts.triangles.append(_quads(bag))
         bags[name] = bag
 
-    rings, sectors = 3 + max(8, round(8 * density)), max(16, round(16 * density))
-    eyeball = np.empty((rings, sectors + 1), int)
-    eyeball[0] = num_vertices
-    eyeball[1:, :-1] = num_vertices + 1 + np.arange((rings - 1) * sectors).reshape(-1, sectors)
-    eyeball[:, -1] = eyeball[:, 0]
-    num_vertices += 1 + (rings - 1) * sectors
-    middle = np.concatenate([middle, np.zeros(1 + (rings - 1) * sectors, bool)])
-    triangles.append(_quads(eyeball))
+    def count(light: int) -> int:
+        return max(light, round(light * density))
 
-    tooth_columns = max(8, round(8 * density))
-    teeth = num_vertices + np.arange(2 * 2 * tooth_columns).reshape(2, 2, tooth_columns)
-    num_vertices += teeth.size
-    on_middle = np.zeros(teeth.shape, bool)
-    on_middle[..., 0] = True
-    middle = np.concatenate([middle, on_middle.reshape(-1)])
-    triangles.extend(_quads(rows_of_teeth) for rows_of_teeth in teeth)
+    eyeball = parts.polar(3 + count(8), count(16))
+    teeth = np.stack([parts.new(2, count(8), first_in_middle=True) for _ in range(2)])
+    tongue = parts.new(count(5), count(4), first_in_middle=True)
+    lashes = parts.new(3, len(slit_columns["lids"]))
+    ear = parts.polar(count(9), count(18))
+    hair_columns = np.concatenate(
+        [
+            np.sin(_spread(HAIR_FRONT_KNOTS, density, np.arcsin)),
+            1.0 + np.sin(_spread(HAIR_BACK_KNOTS, density, np.arcsin))[1:],
+        ]
+    )
+    hair_hem = count(HAIR_ROWS)
+    hair = parts.new(hair_hem + 1 + HAIR_INNER_ROWS, len(hair_columns), both_in_middle=True)
+    hair[0] = hair[0, 0]
+    for sheet in (*teeth, tongue, lashes, hair):
+        parts.triangles.append(_quads(sheet))
 
+    # The crown of the hair is one vertex: what it leaves unused is taken out.
+    triangles = np.concatenate(parts.triangles)
+    kept = np.unique(triangles)
+    new = np.full(parts.num_vertices, -1)
+    new[kept] = np.arange(len(kept))
     return HalfChart(
         rows=rows,
         upper=upper,
         columns=columns,
-        grid=grid,
-        mouth_bag=bags["mouth"],
-        eye_bag=bags["lids"],
+        grid=new[grid],
+        mouth_bag=new[bags["mouth"]],
+        eye_bag=new[bags["lids"]],
         mouth_columns=slit_columns["mouth"],
         eye_columns=slit_columns["lids"],
-        eyeball=eyeball[:, :-1],
-        teeth=teeth,
-        triangles=np.concatenate(triangles),
-        num_vertices=num_vertices,
+        eyeball=new[eyeball],
+        teeth=new[teeth],
+        tongue=new[tongue],
+        lashes=new[lashes],
+        ear=new[ear],
+        hair=new[hair],
+        hair_hem=hair_hem,
+        hair_columns=hair_columns,
+        triangles=new[triangles],
+        num_vertices=len(kept),
         num_skin=num_skin,
-        middle=middle,
+        middle=parts.middle[kept],
     )
+
+
+class _Parts:
+    """Hands out vertex ids for one part after the other and gathers the triangles."""
+
+    def __init__(self, middle: np.ndarray):
+        self.triangles: list[np.ndarray] = []
+        self.middle = middle
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.middle)
+
+    def new(
+        self,
+        rows: int,
+        columns: int,
+        *,
+        first_in_middle: bool = False,
+        both_in_middle: bool = False,
+    ) -> np.ndarray:
+        """(rows, columns) ids; the first (or first and last) column on the plane of symmetry."""
+        on_middle = np.zeros((rows, columns), bool)
+        on_middle[:, 0] = first_in_middle or both_in_middle
+        on_middle[:, -1] |= both_in_middle
+        ids = self.num_vertices + np.arange(rows * columns).reshape(rows, columns)
+        self.middle = np.concatenate([self.middle, on_middle.reshape(-1)])
+        return ids
+
+    def polar(self, rings: int, sectors: int) -> np.ndarray:
+        """(rings, sectors) ids round a pole, and their triangles."""
+        ids = self.new(1, 1)[0, 0] * np.ones((rings, sectors), int)
+        ids[1:] = self.new(rings - 1, sectors)
+        self.triangles.append(_quads(np.concatenate([ids, ids[:, :1]], axis=1)))
+        return ids
 
 
 def partner_ids(chart: HalfChart) -> np.ndarray:

@@ -20,6 +20,8 @@ _SIDED_FIELDS: dict[str, Callable[[Field], np.ndarray]] = {
     "browOuterUp": fields.brow_outer_up,
     "cheekPuff": fields.puff,
     "cheekSquint": fields.cheek_squint,
+    "eyeLookIn": lambda f: fields.lids_follow(f, -0.008),
+    "eyeLookOut": lambda f: fields.lids_follow(f, 0.008),
     "mouthDimple": fields.dimple,
     "mouthFrown": fields.frown,
     "mouthLowerDown": lambda f: fields.lips_apart(f, 0.0, 0.062),
@@ -32,8 +34,6 @@ _SIDED_FIELDS: dict[str, Callable[[Field], np.ndarray]] = {
 _SIDED_SHAPES: dict[str, dict[str, float]] = {
     "eyeBlink": {"blink": 1.0},
     "eyeLookDown": {"gaze_up": -1.0},
-    "eyeLookIn": {"gaze_out": -1.0},
-    "eyeLookOut": {"gaze_out": 1.0},
     "eyeLookUp": {"gaze_up": 1.0},
     "eyeSquint": {"squint": 1.0},
     "eyeWide": {"wide": 1.0},
@@ -41,8 +41,8 @@ _SIDED_SHAPES: dict[str, dict[str, float]] = {
 _SYMMETRIC: dict[str, Callable[[Field], np.ndarray]] = {
     "browInnerUp": fields.brow_inner_up,
     "jawOpen": fields.jaw_open,
-    "mouthFunnel": lambda f: fields.squeeze(f, 0.22, 0.055, 0.048),
-    "mouthPucker": lambda f: fields.squeeze(f, 0.34, 0.080, 0.004),
+    "mouthFunnel": lambda f: fields.squeeze(f, 0.22, 0.060, 0.042),
+    "mouthPucker": lambda f: fields.squeeze(f, 0.34, 0.085, 0.0),
     "mouthRollLower": lambda f: fields.roll(f, upper=False),
     "mouthRollUpper": lambda f: fields.roll(f, upper=True),
     "mouthShrugLower": fields.shrug,
@@ -52,7 +52,7 @@ _SYMMETRIC: dict[str, Callable[[Field], np.ndarray]] = {
 
 def _sideways(f: Field) -> dict[str, np.ndarray]:
     """Modes that move both halves the same way: towards the subject's left (+x)."""
-    jaw = fields.jaw_weight(f)[:, None] * np.array([0.042, 0.0, 0.0])
+    jaw = fields.jaw_weight(f, lips_part=False)[:, None] * np.array([0.050, 0.0, 0.0])
     mouth = f.offset(bump(f.x, f.y, 0.0, CORNER_Y, 0.22, 0.12), 0.055, 0.0, 0.0)
     return {"jaw": jaw, "mouth": mouth}
 
@@ -90,7 +90,10 @@ def expression_modes(
         moved = whole(half, 1.0, 1.0, ones)
         modes[f"{name}Left"], modes[f"{name}Right"] = moved, -moved
     modes["jawForward"] = whole(
-        fields.jaw_weight(field)[:, None] * np.array([0.0, 0.0, 0.05]), 1.0, 1.0, flip
+        fields.jaw_weight(field, lips_part=False)[:, None] * np.array([0.0, 0.0, 0.06]),
+        1.0,
+        1.0,
+        flip,
     )
     sided = {name: function(field) for name, function in _SIDED_FIELDS.items()}
     for name, change in _SIDED_SHAPES.items():

@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from reenact_jax.face_model.eyeballs import Eyeballs, gaze_turn, make_eyeballs
 from reenact_jax.face_model.morphable import MorphableModel, make_model
 from reenact_jax.face_model.procedural.chart import (
-    EAR_ROOT,
     MOUTH_CORNER,
     ROW_INDEX,
     HalfChart,
@@ -16,18 +16,26 @@ from reenact_jax.face_model.procedural.chart import (
     mirrored_triangles,
     partner_ids,
 )
-from reenact_jax.face_model.procedural.colours import colour_modes, mean_colours
+from reenact_jax.face_model.procedural.colours import COLOUR_MODES, Palette, colour_modes, paint
 from reenact_jax.face_model.procedural.expressions import expression_modes
 from reenact_jax.face_model.procedural.geometry import build_half
-from reenact_jax.face_model.procedural.identity import IDENTITY_MODES, identity_modes
-from reenact_jax.face_model.procedural.masks import make_masks
-from reenact_jax.face_model.procedural.shape import EYE_Y, HeadShape
+from reenact_jax.face_model.procedural.identity import (
+    IDENTITY_MODES,
+    OPPOSITE_MODES,
+    SIDEWAYS_MODES,
+    identity_modes,
+)
+from reenact_jax.face_model.procedural.masks import Masks, make_masks
+from reenact_jax.face_model.procedural.shape import EYE_Y, HeadShape, eye_of
 
 # Multiplies the intervals of the chart's knots; `full` comes out at BFM's size.
-_DENSITY = {"light": 1.0, "full": 2.55}
+_DENSITY = {"light": 1.0, "full": 2.5}
 # Positions are rounded to this many decimals, so that the last bits of a platform's sine do not
 # change the model's fingerprint.
 _DECIMALS = 5
+
+# Radians that an eyeball turns at weight 1 of a gaze mode.
+_GAZE = {"down": 0.32, "up": 0.32, "sideways": 0.48}
 
 
 @functools.lru_cache(maxsize=2)
@@ -54,25 +62,30 @@ def procedural_head(size: Literal["light", "full"] = "light") -> MorphableModel:
     chart = make_half_chart(_DENSITY[size])
     partner = partner_ids(chart)
     num_vertices = int(partner.max()) + 1
-    flip = np.array([-1.0, 1.0, 1.0])
 
-    def joined(half: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    def joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         full = np.empty((num_vertices, 3))
-        full[partner] = half * mirror
-        full[: len(half)] = half
+        full[partner] = right
+        full[: len(left)] = left
         return full
 
     half = build_half(HeadShape(), chart)
-    masks = make_masks(chart, half)
-    mean = joined(half, flip)
-    identity = np.stack([joined(mode, flip) for mode in identity_modes(chart).values()])
+    left, right = (make_masks(chart, half, side) for side in (1.0, -1.0))
+    mean = joined(half, half * np.array([-1.0, 1.0, 1.0]))
+    identity = np.stack(list(identity_modes(chart, partner).values()))
     expressions = expression_modes(chart, partner, half)
-    colours = joined(mean_colours(masks), np.ones(3))
-    texture = np.stack([joined(mode, np.ones(3)) for mode in colour_modes(masks).values()])
+    painted = 0.5 * (paint(Palette(), left) + paint(Palette(), right))
+    colours = joined(painted, painted)
+    texture = np.stack(
+        [
+            joined(*sides)
+            for sides in zip(colour_modes(left).values(), colour_modes(right).values(), strict=True)
+        ]
+    )
 
     triangles = np.concatenate([chart.triangles, mirrored_triangles(chart.triangles, partner)])
     outside = np.zeros(num_vertices, bool)
-    outside[: len(half)] = (masks.hair > 0.5) | _neck(chart)
+    outside[: len(half)] = _outside(chart, left)
     outside[partner] = outside[: len(half)]
     return make_model(
         name=f"procedural-{size}",
@@ -86,18 +99,18 @@ def procedural_head(size: Literal["light", "full"] = "light") -> MorphableModel:
         landmarks68=_landmarks(chart, half, partner),
         mirror_vertex=mirror_map(partner, num_vertices),
         expression_names=tuple(expressions),
+        eyeballs=_eyeballs(chart, partner, mean, tuple(expressions)),
     )
 
 
 def identity_names() -> tuple[str, ...]:
     """Names of the identity modes, in order."""
-    return tuple(IDENTITY_MODES)
+    return (*IDENTITY_MODES, *OPPOSITE_MODES, *SIDEWAYS_MODES)
 
 
 def colour_names() -> tuple[str, ...]:
     """Names of the colour modes, in order."""
-    chart = make_half_chart(_DENSITY["light"])
-    return tuple(colour_modes(make_masks(chart, build_half(HeadShape(), chart))))
+    return tuple(COLOUR_MODES)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
@@ -105,12 +118,28 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return (np.round(values, _DECIMALS) + 0.0).astype(np.float32)
 
 
-def _neck(chart: HalfChart) -> np.ndarray:
-    """Everything below the jaw and behind the ears."""
-    below = np.zeros(chart.num_vertices, bool)
-    below[chart.grid[chart.rows > ROW_INDEX["under_chin"]]] = True
-    below[chart.grid[:, chart.columns > 1.0 + EAR_ROOT + 1e-9]] = True
-    return below
+def _eyeballs(
+    chart: HalfChart, partner: np.ndarray, mean: np.ndarray, names: tuple[str, ...]
+) -> Eyeballs:
+    """Both balls, turning about the centres of their spheres."""
+    left = np.unique(chart.eyeball)
+    balls = np.stack([left, partner[left]])
+    centre = eye_of(HeadShape()).centre
+    centres = np.stack([centre, centre * [-1.0, 1.0, 1.0]])
+    return make_eyeballs(
+        vertices=balls,
+        centre_offset=_rounded(centres - mean[balls].mean(axis=1)),
+        turn=gaze_turn(names, **_GAZE),
+    )
+
+
+def _outside(chart: HalfChart, masks: Masks) -> np.ndarray:
+    """True (num_vertices,) on what is no part of the face: hair, scalp, ears, neck."""
+    outside = (masks.hair > 0.5) | (masks.scalp > 0.5)
+    outside[chart.ear] = True
+    outside[chart.grid[chart.rows > ROW_INDEX["under_chin"]]] = True
+    outside[chart.grid[:, chart.columns > 1.0 + 1e-9]] = True
+    return outside
 
 
 def _landmarks(chart: HalfChart, half: np.ndarray, partner: np.ndarray) -> np.ndarray:
@@ -124,10 +153,11 @@ def _landmarks(chart: HalfChart, half: np.ndarray, partner: np.ndarray) -> np.nd
         front = ids[chart.columns <= 1.0]
         return int(front[np.argmin(np.abs(half[front, 0] - x))])
 
+    ridge = chart.grid[chart.rows > ROW_INDEX["brow_bottom"], 0]
+    ridge = ridge[: int(np.flatnonzero(ridge == row("nose_base")[0])[0]) + 1]
+
     def bridge(y: float) -> int:
-        ids = chart.grid[(chart.rows > ROW_INDEX["brow_bottom"]), 0]
-        ids = ids[: int(np.flatnonzero(ids == row("nose_base")[0])[0]) + 1]
-        return int(ids[np.argmin(np.abs(half[ids, 1] - y))])
+        return int(ridge[np.argmin(np.abs(half[ridge, 1] - y))])
 
     side = int(np.flatnonzero(np.isclose(chart.columns, 0.95))[0])
     contour = [row(name)[side] for name in ("lids", "mid_nose", "nose_base", "lip_bottom")]
@@ -151,7 +181,7 @@ def _landmarks(chart: HalfChart, half: np.ndarray, partner: np.ndarray) -> np.nd
     right = partner
     ids = [right[i] for i in contour] + [row("chin_bottom")[0]] + contour[::-1]
     ids += [right[i] for i in brow] + brow[::-1]
-    ids += [bridge(y) for y in (EYE_Y, -0.02, -0.125, -0.235)]
+    ids += [bridge(y) for y in (EYE_Y, -0.02, -0.125)] + [int(ridge[np.argmax(half[ridge, 2])])]
     wings = [on(row("nose_base"), x) for x in (0.13, 0.06)]
     ids += [right[i] for i in wings] + [row("nose_base")[0]] + wings[::-1]
     ids += [right[i] for i in eye]

@@ -9,30 +9,32 @@ from reenact_jax.face_model.procedural.shape import EYE_Y, HeadShape, bump, row_
 
 # Profiles, one line per knot of the rows: front (y, z), side (x, y, z), back (y, z).
 _PROFILES = {
-    "crown": ((1.0, -0.27), (0.0, 1.0, -0.27), (1.0, -0.27)),
-    "top": ((0.95, 0.08), (0.34, 0.915, -0.25), (0.88, -0.62)),
-    "upper_top": ((0.81, 0.35), (0.57, 0.715, -0.24), (0.66, -0.92)),
-    "hairline": ((0.62, 0.505), (0.675, 0.38, -0.20), (0.34, -1.06)),
-    "forehead": ((0.45, 0.565), (0.70, 0.27, -0.18), (0.25, -1.07)),
-    "brow_top": ((0.265, 0.585), (0.705, 0.19, -0.17), (0.17, -1.07)),
-    "brow_bottom": ((0.205, 0.58), (0.705, 0.155, -0.165), (0.13, -1.065)),
-    "crease": ((0.15, 0.565), (0.70, 0.12, -0.16), (0.09, -1.055)),
-    "lids": ((EYE_Y, 0.55), (0.695, EYE_Y, -0.155), (0.05, -1.045)),
-    "bag": ((0.02, 0.545), (0.69, 0.045, -0.155), (0.0, -1.03)),
-    "mid_nose": ((-0.06, 0.545), (0.685, -0.01, -0.15), (-0.05, -1.01)),
-    "nose_tip": ((-0.235, 0.565), (0.677, -0.13, -0.15), (-0.15, -0.96)),
-    "nose_base": ((-0.335, 0.585), (0.665, -0.20, -0.15), (-0.22, -0.92)),
-    "lip_top": ((-0.465, 0.595), (0.650, -0.27, -0.155), (-0.29, -0.87)),
-    "mouth": ((-0.535, 0.585), (0.634, -0.325, -0.16), (-0.34, -0.835)),
-    "lip_bottom": ((-0.625, 0.565), (0.615, -0.38, -0.165), (-0.40, -0.80)),
-    "chin_crease": ((-0.70, 0.53), (0.596, -0.425, -0.175), (-0.45, -0.775)),
-    "chin_front": ((-0.815, 0.52), (0.563, -0.485, -0.19), (-0.51, -0.75)),
-    "chin_bottom": ((-0.945, 0.40), (0.51, -0.565, -0.22), (-0.58, -0.73)),
-    "under_chin": ((-0.965, 0.17), (0.42, -0.66, -0.27), (-0.68, -0.715)),
-    "neck_top": ((-1.03, -0.01), (0.39, -0.80, -0.32), (-0.82, -0.71)),
-    "neck_bottom": ((-1.75, 0.02), (0.42, -1.75, -0.33), (-1.75, -0.76)),
+    "crown": ((0.955, -0.27), (0.0, 0.955, -0.27), (0.955, -0.27)),
+    "top": ((0.91, 0.06), (0.34, 0.875, -0.25), (0.85, -0.64)),
+    "upper_top": ((0.78, 0.335), (0.565, 0.69, -0.24), (0.64, -0.93)),
+    "hairline": ((0.62, 0.49), (0.665, 0.38, -0.20), (0.35, -1.07)),
+    "forehead": ((0.45, 0.555), (0.69, 0.27, -0.18), (0.26, -1.08)),
+    "brow_top": ((0.265, 0.580), (0.697, 0.19, -0.17), (0.18, -1.08)),
+    "brow_bottom": ((0.205, 0.575), (0.697, 0.155, -0.165), (0.14, -1.075)),
+    "crease": ((0.15, 0.56), (0.695, 0.12, -0.16), (0.10, -1.065)),
+    "lids": ((EYE_Y, 0.545), (0.692, EYE_Y, -0.155), (0.05, -1.05)),
+    "bag": ((0.02, 0.54), (0.69, 0.045, -0.155), (0.0, -1.03)),
+    "mid_nose": ((-0.06, 0.54), (0.687, -0.01, -0.15), (-0.05, -1.01)),
+    "nose_tip": ((-0.235, 0.555), (0.680, -0.13, -0.15), (-0.15, -0.96)),
+    "nose_base": ((-0.335, 0.575), (0.670, -0.20, -0.15), (-0.22, -0.915)),
+    "lip_top": ((-0.465, 0.580), (0.655, -0.27, -0.155), (-0.30, -0.865)),
+    "mouth": ((-0.535, 0.570), (0.640, -0.325, -0.16), (-0.36, -0.83)),
+    "lip_bottom": ((-0.625, 0.550), (0.625, -0.38, -0.165), (-0.42, -0.795)),
+    "chin_crease": ((-0.70, 0.525), (0.607, -0.425, -0.175), (-0.47, -0.77)),
+    "chin_front": ((-0.815, 0.51), (0.580, -0.485, -0.19), (-0.53, -0.75)),
+    "chin_bottom": ((-0.945, 0.405), (0.535, -0.570, -0.22), (-0.60, -0.735)),
+    "under_chin": ((-0.975, 0.17), (0.43, -0.67, -0.29), (-0.70, -0.735)),
+    "neck_top": ((-1.04, -0.02), (0.385, -0.82, -0.34), (-0.85, -0.745)),
+    "neck_bottom": ((-1.75, -0.10), (0.47, -1.75, -0.42), (-1.75, -0.90)),
 }
 assert tuple(_PROFILES) == tuple(ROW_INDEX)
+# Samples per knot of the smoothed profiles, read linearly.
+_FINE = 64
 
 
 class Loft:
@@ -50,6 +52,8 @@ class Loft:
         side_x *= 1.0 + (shape.face_width - 1.0) * face + (shape.skull_width - 1.0) * above
         side_x *= 1.0 + (shape.jaw_width - 1.0) * jaw
         side_x *= 1.0 + (shape.neck_width - 1.0) * neck
+        side_x += shape.jaw_angle * bump(t, t, row_of("chin_bottom"), 0.0, 1.6, 1e9)
+        side_y -= 0.9 * shape.jaw_angle * bump(t, t, row_of("chin_bottom"), 0.0, 1.2, 1e9)
         chin = smoothstep(row_of("mouth"), row_of("chin_bottom"), t)
         front_y -= shape.chin_height * chin
         front_z += shape.chin_forward * chin * (t <= row_of("chin_bottom"))
@@ -60,18 +64,40 @@ class Loft:
         front_z -= shape.forehead_slope * bump(
             t, t, row_of("hairline"), row_of("hairline"), 1.6, 1.6
         )
+        front_y += shape.head_height * smoothstep(row_of("forehead"), row_of("top"), t)
+        side_y += shape.head_height * smoothstep(row_of("hairline"), row_of("top"), t)
+        back_y += shape.head_height * smoothstep(row_of("hairline"), row_of("top"), t)
+        rear = smoothstep(0.0, row_of("upper_top"), t) * smoothstep(
+            row_of("chin_front"), row_of("nose_tip"), t
+        )
+        back_z -= shape.back_of_head * rear
+        below = smoothstep(row_of("under_chin"), row_of("neck_bottom"), t)
+        side_x += 0.10 * below**2
         values = np.stack([front_y, front_z, side_x, side_y, side_z, back_y, back_z], axis=-1)
         # A monotone interpolant, smoothed: its kinks at the knots would show as folds.
-        fine = np.linspace(t[0], t[-1], 1 + 20 * (len(t) - 1))
+        fine = np.linspace(t[0], t[-1], 1 + _FINE * (len(t) - 1))
         curves = PchipInterpolator(t, values)(fine)
-        smooth = gaussian_filter1d(curves, 11.0, axis=0, mode="nearest")
+        smooth = gaussian_filter1d(curves, 0.55 * _FINE, axis=0, mode="nearest")
         ends = smoothstep(0.0, 1.0, fine)[:, None] * smoothstep(t[-1], t[-1] - 1.0, fine)[:, None]
-        self._curve = PchipInterpolator(fine, curves + ends * (smooth - curves))
+        self._curves = curves + ends * (smooth - curves)
+
+    def _profiles(self, t: np.ndarray) -> np.ndarray:
+        """The seven profile coordinates (..., 7) at row coordinates (...)."""
+        place = np.clip(t, 0.0, len(_PROFILES) - 1.0) * _FINE
+        first = np.minimum(place.astype(int), len(self._curves) - 2)
+        fraction = (place - first)[..., None]
+        return self._curves[first] * (1.0 - fraction) + self._curves[first + 1] * fraction
+
+    def heights(self, t: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """y (T, C) in front of the side line, for row coordinates (T,) and columns (C,)."""
+        profiles = self._profiles(t)
+        front_y, side_y = profiles[:, :1], profiles[:, 3:4]
+        return side_y + (front_y - side_y) * np.sqrt(np.maximum(0.0, 1.0 - column[None] ** 2))
 
     def __call__(self, t: np.ndarray, column: np.ndarray) -> np.ndarray:
         """Positions (..., 3) for row coordinates and columns (0 to 2) of equal shape."""
         front_y, front_z, side_x, side_y, side_z, back_y, back_z = np.moveaxis(
-            self._curve(t), -1, 0
+            self._profiles(t), -1, 0
         )
         behind = column > 1.0
         sine = np.where(behind, column - 1.0, column)

@@ -23,7 +23,8 @@ def mouth_line(shape: HeadShape, x: np.ndarray) -> np.ndarray:
     """Height at which the closed lips meet."""
     inside = np.clip(x / shape.mouth_width, 0.0, 1.0)
     dip = 0.007 * (1.0 - inside**2) + 0.007 * np.exp(-((inside / 0.35) ** 2))
-    return CORNER_Y + shape.mouth_level - dip
+    curve = shape.mouth_curve * (inside**2 - 0.35)
+    return CORNER_Y + shape.mouth_level - dip + curve
 
 
 def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> dict:
@@ -46,9 +47,9 @@ def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> di
     arc_upper = arc * (1.0 + 0.12 * (0.5 - inside))
     arc_lower = arc**1.3 * (1.0 - 0.2 * (0.5 - inside))
     open_upper, open_lower = 0.056 * shape.eye_height, 0.036 * shape.eye_height
-    follow = 0.034 * shape.gaze_up
+    follow = 0.036 * shape.gaze_up
     upper = (open_upper + follow + 0.026 * shape.wide - 0.022 * shape.squint) * arc_upper
-    lower = (-open_lower + 0.35 * follow + 0.022 * shape.squint) * arc_lower
+    lower = (-open_lower + 0.5 * follow + 0.022 * shape.squint) * arc_lower
     # Shut, the upper rim lies a little below the lower one.
     closed_upper, closed_lower = -0.029 * arc_lower, -0.025 * arc_lower
     upper = axis + upper + shape.blink * (closed_upper - upper)
@@ -67,17 +68,18 @@ def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> di
     targets["crease"] = relaxed("crease", crease)
     targets["bag"] = relaxed("bag", axis - (open_lower + 0.016) * arc_lower - 0.022)
 
-    # Brows: an arch whose inner end is thicker; beyond its ends the two rows stay apart a little.
+    # Brows: an arch whose inner end is thicker; beyond its ends the rows return to the loft's.
     xb = x[row_of("brow_top")]
     u = (xb - 0.29 - shape.eye_spacing) / 0.20
     arch = 0.245 + shape.brow_height + 0.6 * shape.eye_level
-    arch = arch + 0.022 * (1.0 - (u - 0.25) ** 2) + shape.brow_slant * u
+    arch = arch + (0.024 + shape.brow_arch) * (1.0 - (u - 0.25) ** 2) + shape.brow_slant * u
     arch = np.where(u > 1.0, arch + 0.03 * (u - 1.0), arch)
     half = shape.brow_thickness * np.clip(1.0 - 0.42 * np.maximum(u, 0.0), 0.3, 1.0)
-    brow_fan = smoothstep(1.0, 2.0, u)
+    brow_fan = smoothstep(1.0, 2.0, u) + smoothstep(-1.05, -1.45, u)
+    brow_level = 0.6 * (shape.brow_height + shape.eye_level) * smoothstep(0.0, -1.0, u)
     for name, sign in (("brow_top", 1.0), ("brow_bottom", -1.0)):
         row = arch + sign * half
-        targets[name] = row + brow_fan * (y[row_of(name)] - row)
+        targets[name] = row + brow_fan * (y[row_of(name)] + brow_level - row)
 
     # Mouth.
     xm = x[row_of("mouth")]
@@ -88,8 +90,10 @@ def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> di
     bow = np.exp(-(((inside - 0.27) / 0.16) ** 2)) - np.exp(-((inside / 0.13) ** 2)) * 0.5
     fan = smoothstep(0.0, 0.30, xm - shape.mouth_width)
 
+    level = shape.mouth_level * smoothstep(0.62, 0.30, xm)
+
     def beside(name: str, height: np.ndarray) -> np.ndarray:
-        return height + fan * (y[row_of(name)] + shape.mouth_level - height)
+        return height + fan * (y[row_of(name)] + level - height)
 
     targets["lip_top"] = beside(
         "lip_top", line + 0.018 + (shape.upper_lip - 0.006) * full**1.3 + shape.cupid_bow * bow
@@ -98,6 +102,9 @@ def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> di
     targets["lip_bottom"] = beside(
         "lip_bottom", line - 0.018 - (shape.lower_lip - 0.006) * full**0.9
     )
+
+    for name, share in (("chin_crease", 0.8), ("chin_front", 0.4)):
+        targets[name] = y[row_of(name)] + share * level
 
     # Nose: its tip and base move with its length.
     for name, share in (("mid_nose", 0.4), ("nose_tip", 1.0), ("nose_base", 1.0)):
@@ -109,27 +116,27 @@ def _row_targets(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> di
 def skin_rows(shape: HeadShape, chart: HalfChart, loft: Loft, eye: Eye) -> np.ndarray:
     """Row coordinate (R, C) at which the loft is sampled for each grid point."""
     num_knots, num_columns = len(ROW_INDEX), len(chart.columns)
+    columns = np.arange(num_columns)
     knots = np.broadcast_to(np.arange(num_knots, dtype=float)[:, None], (num_knots, num_columns))
     at_knots = loft(knots, np.broadcast_to(chart.columns, knots.shape))
     targets = _row_targets(shape, eye, at_knots[..., 0], at_knots[..., 1])
     # On its way to the side of the head every row returns to the loft's own.
     fade = np.where(chart.columns > 1.0, 0.0, smoothstep(1.0, 0.85, chart.columns))
 
-    dense = np.linspace(row_of("hairline"), row_of("chin_bottom"), 1200)
-    dense_y = loft(
-        np.broadcast_to(dense[:, None], (len(dense), num_columns)),
-        np.broadcast_to(chart.columns, (len(dense), num_columns)),
-    )[..., 1]
+    dense = np.linspace(row_of("hairline"), row_of("chin_bottom"), 500)
+    in_front = fade > 0
+    dense_y = loft.heights(dense, np.minimum(chart.columns, 1.0))
 
     def placed(name: str, knot: int) -> np.ndarray:
         height = targets.get(name)
         if height is None:
             return np.full(num_columns, float(knot))
-        rows = [
-            np.interp(-height[j], -dense_y[:, j], dense) if fade[j] > 0 else knot
-            for j in range(num_columns)
-        ]
-        return knot + fade * (np.asarray(rows) - knot)
+        # The height falls along the rows: the last sample above the target is where it lies.
+        at = np.clip((dense_y > height).sum(axis=0) - 1, 0, len(dense) - 2)
+        here, next_ = dense_y[at, columns], dense_y[at + 1, columns]
+        fraction = np.clip((here - height) / np.maximum(here - next_, 1e-9), 0.0, 1.0)
+        rows = dense[at] + fraction * (dense[1] - dense[0])
+        return np.where(in_front, knot + fade * (rows - knot), float(knot))
 
     above, below = np.empty(knots.shape), np.empty(knots.shape)
     for name, knot in ROW_INDEX.items():
