@@ -122,11 +122,17 @@ def report(source: FrameSource, model: MorphableModel | None, options: argparse.
         media.read_image(crop),
         model,
         deng.crop_parameters(coefficients[worst]),
-        deng.crop_positions(points[[worst]], transforms[[worst]])[0] / 224,
+        dots(deng.crop_positions(points[[worst]], transforms[[worst]])[0] / 224),
     )
     path = options.out / "checks" / f"{clip_id}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     media.write_image(path, picture)
+
+
+def dots(points: np.ndarray) -> np.ndarray:
+    """Points (L, 2) -> those around them, so that five single pixels can be seen."""
+    offsets = np.stack(np.meshgrid(*[np.linspace(-0.004, 0.004, 9)] * 2), axis=-1).reshape(-1, 1, 2)
+    return (points + offsets).reshape(-1, 2)
 
 
 if __name__ == "__main__":
