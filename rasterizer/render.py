@@ -93,8 +93,8 @@ def lamp_of(camera: Camera, points_world: jax.Array) -> PointLight:
     grey = functools.partial(jnp.full, (3,), dtype=dtype)
     return PointLight(
         position=camera.position + turned,
-        diffuse=grey(0.9),
-        ambient=grey(0.3),
+        diffuse=grey(0.8),
+        ambient=grey(0.4),
         specular=grey(0.08),
         shininess=jnp.asarray(24, dtype),
     )
