@@ -9,6 +9,7 @@ Keeps the network's arrays under their names and leaves out the optimiser. Needs
 import argparse
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from reenact_jax.errors import UserError, run_command
@@ -23,8 +24,8 @@ def convert(options: argparse.Namespace) -> None:
     try:
         with replacing(options.target) as temporary:
             save_file(arrays, temporary, metadata={"source_sha256": file_sha256(options.source)})
-    except OSError as err:
-        raise UserError(f"{options.target}: cannot be written ({err.strerror})") from err
+    except (OSError, SafetensorError) as err:
+        raise UserError(f"{options.target}: cannot be written ({err})") from err
     print(f"wrote {options.target} ({options.target.stat().st_size / 2**20:.0f} MiB)")
 
 
