@@ -10,12 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rasterizer.coverage import Target, nearest_triangles
-from rasterizer.homogeneous import pixel_centres, to_pixels
+from rasterizer.batching import as_one, one_by_one
+from rasterizer.coverage import nearest_triangles
+from rasterizer.homogeneous import PixelVertices, pixel_centres, to_pixels
+from rasterizer.windows import Target
 
 # Windows per step of the work list. The CPU wants a step that stays in its second-level cache.
-_CPU_CHUNK = 1024
-_DEVICE_CHUNK = 16384
+_CPU_CHUNK = 4096
+_DEVICE_CHUNK = 32768
+# Pixels of which barycentrics and depth are computed at once on the CPU. Larger temporary arrays
+# are mapped anew by every call, and touching new pages takes three times as long as the arithmetic.
+_CPU_BAND = 65536
 # Below this the pixel's edge functions say nothing about where it lies within the triangle.
 _SMALLEST_AREA = 1e-10
 
@@ -123,11 +128,10 @@ def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragment
 
 @functools.cache
 def _visibility(height: int, width: int, cull_backfaces: bool):
-    """(V, 4) pixel vertices, (F, 3) triangles -> (H, W) ids, with its own batching rule.
+    """(V, 4) pixel vertices, (F, 3) triangles -> (H, W) ids.
 
-    On the CPU a batch is drawn picture by picture: batched scatters are four times slower there.
-    Elsewhere the whole batch is one mesh drawn into one tall image, so that a while loop has one
-    trip count and every step is full.
+    On the CPU a batch is drawn picture by picture. Elsewhere the whole batch is one mesh drawn into
+    one tall image, so that a while loop has one trip count and every step is full.
     """
 
     def draw(vertices, triangles, num_images, *, chunk, staged):
@@ -135,48 +139,24 @@ def _visibility(height: int, width: int, cull_backfaces: bool):
         ids = nearest_triangles(vertices, triangles, target, chunk=chunk, staged=staged)
         return ids.reshape(num_images, height, width)
 
-    def draw_batch(vertices, triangles):
+    @one_by_one
+    def on_cpu(vertices, triangles):
+        return draw(vertices, triangles, 1, chunk=_CPU_CHUNK, staged=True)[0]
+
+    @as_one
+    def elsewhere(vertices, triangles):
         num_images, num_vertices = vertices.shape[:2]
         start = lax.broadcasted_iota(jnp.int32, triangles.shape, 0) * num_vertices
         merged = (triangles + start).reshape(-1, 3)
         return draw(vertices.reshape(-1, 4), merged, num_images, chunk=_DEVICE_CHUNK, staged=False)
 
-    def draw_on_cpu(vertices, triangles):
-        return draw(vertices, triangles, 1, chunk=_CPU_CHUNK, staged=True)[0]
-
-    @jax.custom_batching.custom_vmap
     def visible(vertices, triangles):
         return lax.platform_dependent(
             vertices,
             triangles,
-            cpu=draw_on_cpu,
-            default=lambda v, t: draw_batch(v[None], t[None])[0],
+            cpu=on_cpu,
+            default=lambda v, t: elsewhere(v[None], t[None])[0],
         )
-
-    @jax.custom_batching.custom_vmap
-    def visible_batch(vertices, triangles):
-        return lax.platform_dependent(
-            vertices,
-            triangles,
-            cpu=lambda v, t: lax.map(lambda args: draw_on_cpu(*args), (v, t)),
-            default=draw_batch,
-        )
-
-    def spread(axis_size, in_batched, arrays):
-        return tuple(
-            array if batched else jnp.broadcast_to(array, (axis_size, *array.shape))
-            for array, batched in zip(arrays, in_batched, strict=True)
-        )
-
-    @visible.def_vmap
-    def _(axis_size, in_batched, vertices, triangles):
-        return visible_batch(*spread(axis_size, in_batched, (vertices, triangles))), True
-
-    @visible_batch.def_vmap
-    def _(axis_size, in_batched, vertices, triangles):
-        vertices, triangles = spread(axis_size, in_batched, (vertices, triangles))
-        merged = [array.reshape(-1, *array.shape[2:]) for array in (vertices, triangles)]
-        return visible_batch(*merged).reshape(axis_size, -1, height, width), True
 
     return visible
 
@@ -189,21 +169,66 @@ def _pixel_corners(triangles: jax.Array, triangle_id: jax.Array) -> tuple[jax.Ar
     return covered, jnp.where(covered[:, None], corner, 0)
 
 
+@jax.custom_jvp
 def _resolve(vertices_clip: jax.Array, triangles: jax.Array, triangle_id: jax.Array):
-    """Barycentrics and depth of known triangles at known pixels: the differentiable part.
+    """Barycentrics (H, W, 3) and depth (H, W) of known triangles at known pixels."""
+    return lax.platform_dependent(
+        vertices_clip, triangles, triangle_id, cpu=_resolve_in_bands, default=_resolve_at_once
+    )
+
+
+@_resolve.defjvp
+def _(primals, tangents):
+    # The rule is the differentiable form itself: what it fixes is that the derivative goes through
+    # the whole image at once, whatever the forward pass does.
+    vertices_clip, triangles, triangle_id = primals
+    return jax.jvp(
+        lambda v: _resolve_at_once(v, triangles, triangle_id), (vertices_clip,), tangents[:1]
+    )
+
+
+def _resolve_at_once(vertices_clip, triangles, triangle_id):
+    height, width = triangle_id.shape
+    table = _resolve_table(to_pixels(vertices_clip, height, width))
+    weights, depth = _resolve_pixels(table, triangles, triangle_id.reshape(-1), 0, height, width)
+    return weights.reshape(height, width, 3), depth.reshape(height, width)
+
+
+@one_by_one
+def _resolve_in_bands(vertices_clip, triangles, triangle_id):
+    height, width = triangle_id.shape
+    count = height * width
+    num_bands = -(-count // _CPU_BAND)
+    if num_bands == 1:
+        return _resolve_at_once(vertices_clip, triangles, triangle_id)
+    table = _resolve_table(to_pixels(vertices_clip, height, width))
+    size = -(-count // num_bands)
+    flat = jnp.pad(triangle_id.reshape(-1), (0, num_bands * size - count), constant_values=-1)
+    weights, depth = lax.map(
+        lambda band: _resolve_pixels(table, triangles, *band, height, width),
+        (flat.reshape(num_bands, size), lax.iota(jnp.int32, num_bands) * size),
+    )
+    weights, depth = weights.reshape(-1, 3)[:count], depth.reshape(-1)[:count]
+    return weights.reshape(height, width, 3), depth.reshape(height, width)
+
+
+def _resolve_table(pixels: PixelVertices) -> jax.Array:
+    return jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
+
+
+def _resolve_pixels(table, triangles, triangle_id, first, height: int, width: int):
+    """Barycentrics (P, 3) and depth (P,) of consecutive pixels from number `first` on.
 
     With r = (x - w px, y - w py) of a vertex as the pixel sees it, the edge function opposite a
     corner is the cross product of the other two, and edge * scale is proportional to its
     perspective-correct weight.
     """
-    height, width = triangle_id.shape
-    pixels = to_pixels(vertices_clip, height, width)
     covered, corner = _pixel_corners(triangles, triangle_id)
-    table = jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
     rows = [table.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
     dtype = table.dtype
-    px = jnp.tile(pixel_centres(jnp.arange(width, dtype=dtype), width), height)
-    py = jnp.repeat(pixel_centres(jnp.arange(height, dtype=dtype), height), width)
+    pixel = first + lax.iota(jnp.int32, triangle_id.shape[0])
+    px = pixel_centres((pixel % width).astype(dtype), width)
+    py = pixel_centres((pixel // width).astype(dtype), height)
     x = [row[:, 0] - row[:, 2] * px for row in rows]
     y = [row[:, 1] - row[:, 2] * py for row in rows]
     edges = [x[j] * y[k] - y[j] * x[k] for j, k in ((1, 2), (2, 0), (0, 1))]
@@ -219,7 +244,7 @@ def _resolve(vertices_clip: jax.Array, triangles: jax.Array, triangle_id: jax.Ar
     barycentrics = jnp.stack([jnp.where(solid, w * inverse, flat) for w in weights], axis=-1)
     needle = sum(1 / jnp.where(covered, row[:, 3], 1) for row in rows) / 3
     depth = jnp.where(solid, homogeneous * inverse, jnp.where(covered, needle, 0))
-    return barycentrics.reshape(height, width, 3), depth.reshape(height, width)
+    return barycentrics, depth
 
 
 def _check_mesh(vertices_clip, triangles) -> tuple[jax.Array, jax.Array]:
