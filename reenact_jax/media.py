@@ -23,6 +23,9 @@ _JPEG_QUALITY = 95
 # x264's constant rate factor: 18 is close to visually lossless.
 _VIDEO_QUALITY = 18
 
+# Share of the announced frames that a whole video has at least.
+_WHOLE = 0.9
+
 
 class MediaError(UserError):
     """A picture or video that cannot be read or written; names the file and the reason."""
@@ -122,21 +125,73 @@ def iterate_video(path: str | os.PathLike, *, stride: int = 1) -> Iterator[np.nd
       stride: yields frames 0, stride, 2 stride, ...; the others are decoded but not converted.
 
     Raises:
-      MediaError: if the file is missing, is not a video, has no frame, or breaks off at a frame
-        that cannot be decoded (the frame's index is named).
+      MediaError: if the file is missing, is not a video, has no frame, or has a damaged frame or
+        breaks off (the frame's index is named).
       UserError: if PyAV is not installed.
     """
+    return (frame for _, frame in iterate_timed_video(path, stride=stride))
+
+
+def iterate_timed_video(
+    path: str | os.PathLike, *, stride: int = 1
+) -> Iterator[tuple[float, np.ndarray]]:
+    """`iterate_video` that yields (seconds, frame): when each frame is shown, from any origin."""
     num_frames = 0
     with _open_video(path) as (container, stream):
+        rate = stream.average_rate or stream.guessed_rate or 25
         for frame in _decode(path, container, stream):
             num_frames += 1
             if (num_frames - 1) % stride:
                 continue
+            # Raw streams have no timestamps.
+            seconds = frame.time if frame.time is not None else float((num_frames - 1) / rate)
             # Copied by rot90's turn only where there is one; most videos have none.
             upright = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-            yield np.ascontiguousarray(upright)
+            yield seconds, np.ascontiguousarray(upright)
+        announced = stream.frames
     if num_frames == 0:
         raise MediaError(path, "the video has no frames")
+    # Players leave out a few frames at cuts; a file that was not copied whole lacks many.
+    if num_frames < _WHOLE * announced:
+        raise MediaError(
+            path, f"the video breaks off after {num_frames} of {announced} frames: copy it again"
+        )
+
+
+def constant_rate(seconds: np.ndarray, fps: Fraction) -> tuple[np.ndarray, Fraction]:
+    """Which frame to show at each tick of a constant frame rate.
+
+    Where no frame is half an interval off its place, every frame is shown once at the given rate.
+    Otherwise the rate is variable: the frames' median interval becomes the tick, and each tick
+    shows the frame nearest in time, so that the video keeps its duration.
+
+    Args:
+      seconds: (T,) ascending times of the frames, T >= 1.
+      fps: their average rate.
+
+    Returns:
+      (N,) indices of frames, ascending, some of them repeated or left out where the rate varies;
+      and the rate of the ticks.
+    """
+    seconds = np.asarray(seconds, float) - seconds[0]
+    frames = np.arange(len(seconds))
+    if len(seconds) < 3 or np.abs(seconds - frames / float(fps)).max() <= 0.5 / float(fps):
+        return frames, Fraction(fps)
+    rate = _usual_rate(1.0 / np.median(np.diff(seconds)))
+    ticks = np.arange(int(seconds[-1] * rate + 0.5) + 1) / float(rate)
+    later = np.clip(np.searchsorted(seconds, ticks), 1, len(seconds) - 1)
+    nearer = ticks - seconds[later - 1] <= seconds[later] - ticks
+    return np.where(nearer, later - 1, later), rate
+
+
+def _usual_rate(rate: float) -> Fraction:
+    """The usual frame rate within 1 % of a measured one; else the measured one."""
+    usual = [Fraction(n) for n in (10, 12, 15, 20, 24, 25, 30, 50, 60, 120)]
+    usual += [Fraction(n * 1000, 1001) for n in (24, 30, 60)]
+    nearest = min(usual, key=lambda candidate: abs(candidate - rate))
+    if abs(nearest - rate) <= 0.01 * rate:
+        return nearest
+    return Fraction(rate).limit_denominator(1001)
 
 
 class VideoWriter:
@@ -262,11 +317,14 @@ def _open_video(path: str | os.PathLike):
 
 
 def _decode(path: str | os.PathLike, container, stream) -> Iterator:
-    """Decoded frames; an undecodable one becomes a MediaError that names its index."""
+    """Decoded frames; a damaged one becomes a MediaError that names its index."""
     av = _import_av()
     index = 0
     try:
         for frame in container.decode(stream):
+            # The decoder invents what is missing of such a frame.
+            if frame.is_corrupt:
+                raise MediaError(path, f"frame {index} is damaged: copy or encode the video again")
             yield frame
             index += 1
     except av.error.FFmpegError as err:

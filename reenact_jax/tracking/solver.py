@@ -7,20 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from reenact_jax.face_model.parameters import CAMERA_DISTANCE, CANONICAL_FOCAL, NUM_POSE
-from reenact_jax.tracking.anchors import Anchors, anchor_points
 from reenact_jax.tracking.pose import orthographic_pose, rotation_from_vector
+from reenact_jax.tracking.targets import Targets, target_points
 
 REFERENCE_SIZE = 256  # pixel errors are quoted at this size of the crop
 
-_SIGMA = 1.5 / REFERENCE_SIZE
-# Prior of blendshape weights around the tracker's scores, and of coefficients that are standard
-# deviations already.
-_BLENDSHAPE_PRECISION = 20.0
-_NORMAL_PRECISION = 1.0
-_NUM_ITERATIONS = 5
-# Rounds in which expressions that would leave [0, 1] are held at the bound and the rest is solved
-# again, per iteration.
-_BOUND_ROUNDS = 3
+_SIGMA_PX = 1.5
+_PUPIL_SIGMA_PX = 0.7
+_NUM_ITERATIONS = 4
+# Rounds per iteration in which expressions that would leave [0, 1] are put to the bound, and those
+# that would leave the bound inwards are freed, before the rest is solved.
+_BOUND_ROUNDS = 2
 _DAMPING = 1e-3
 
 
@@ -35,70 +32,100 @@ class Unknowns:
     translation: jax.Array  # (T, 3)
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Observations:
+    """What the fit is given of T frames.
+
+    Attributes:
+      points: float32 (T, N, 2), MediaPipe's positions of the targets in [0, 1] across the crop.
+      sight: float32 (T, B) in [0, 1], how far each pupil can be trusted.
+      prior, precision: float32 (T, E), where the expression is expected, and how firmly.
+      counted: float32 (T,), 1 for frames that take part in the identity, 0 for padding.
+    """
+
+    points: jax.Array
+    sight: jax.Array
+    prior: jax.Array
+    precision: jax.Array
+    counted: jax.Array
+
+
 @functools.partial(jax.jit, static_argnames="free_identity")
 def fit_batch(
-    anchors: Anchors,
-    observed: jax.Array,
-    prior: jax.Array,
-    counted: jax.Array,
-    identity: jax.Array,
-    *,
-    free_identity: bool,
+    targets: Targets, observed: Observations, identity: jax.Array, *, free_identity: bool
 ) -> Unknowns:
-    """All frames of a batch: observed (T, L, 2) in [0, 1], prior (T, E), counted (T,) 0 or 1."""
+    """All frames of a batch; the identity (I,) is the start, or, where it is not free, given."""
     with jax.default_matmul_precision("highest"):
 
-        def start(landmarks, expression):
-            points = anchor_points(anchors, identity, expression)
-            return orthographic_pose(points, landmarks, anchors.weights)
+        def start(positions, expression):
+            points, _ = target_points(targets, identity, expression)
+            return orthographic_pose(points, positions, targets.weights)
 
-        rotation, translation = jax.vmap(start)(observed, prior)
-        unknowns = Unknowns(identity, prior, rotation, translation)
-        step = functools.partial(
-            _gauss_newton_step, anchors, observed, prior, counted, free_identity
-        )
-        return jax.lax.fori_loop(0, _NUM_ITERATIONS, lambda _, current: step(current), unknowns)
+        rotation, translation = jax.vmap(start)(observed.points, observed.prior)
+        unknowns = Unknowns(identity, observed.prior, rotation, translation)
+        bounds = jnp.zeros_like(observed.prior)
+        step = functools.partial(_gauss_newton_step, targets, observed, free_identity)
+        return jax.lax.fori_loop(
+            0, _NUM_ITERATIONS, lambda _, state: step(*state), (unknowns, bounds)
+        )[0]
 
 
 def _gauss_newton_step(
-    anchors: Anchors,
-    observed: jax.Array,
-    prior: jax.Array,
-    counted: jax.Array,
+    targets: Targets,
+    observed: Observations,
     free_identity: bool,
     current: Unknowns,
-) -> Unknowns:
-    """One damped step of all unknowns, expressions kept within their bounds."""
-    linearise = functools.partial(_frame_equations, anchors, free_identity, current.identity)
+    bounds: jax.Array,
+) -> tuple[Unknowns, jax.Array]:
+    """One damped step of all unknowns, expressions kept within their bounds.
+
+    `bounds` (T, E) says which expressions are held at 0 (-1), at 1 (1), or are free (0).
+    """
+    linearise = functools.partial(_frame_equations, targets, free_identity, current.identity)
     hessian, gradient = jax.vmap(linearise)(
-        observed, prior, current.expression, current.rotation, current.translation
+        observed, current.expression, current.rotation, current.translation
     )
     if free_identity:
         solve = functools.partial(
-            _solve_with_identity, hessian, gradient, counted, current.identity
+            _solve_with_identity, hessian, gradient, observed.counted, current.identity
         )
     else:
         solve = functools.partial(_solve_frames, hessian, gradient)
-    free = jnp.ones((len(prior), NUM_POSE + prior.shape[1]))
-    held = jnp.zeros_like(free)
-    if anchors.blendshapes:
-        low, high = -current.expression, 1.0 - current.expression
-        for _ in range(_BOUND_ROUNDS - 1):
-            step = solve(free, held)[0][:, NUM_POSE:]
-            bounded = jnp.clip(step, low, high)
-            leaves = (bounded != step) | (free[:, NUM_POSE:] == 0)
-            free = free.at[:, NUM_POSE:].set(1.0 - leaves)
-            held = held.at[:, NUM_POSE:].set(jnp.where(leaves, bounded, 0.0))
-    step, identity_step = solve(free, held)
+    low, high = -current.expression, 1.0 - current.expression
+
+    def solve_within(bounds: jax.Array) -> tuple[jax.Array, jax.Array]:
+        held = jnp.select([bounds < 0, bounds > 0], [low, high], 0.0)
+        pose = jnp.zeros((len(held), NUM_POSE))
+        return solve(
+            jnp.concatenate([pose + 1.0, 1.0 - jnp.abs(bounds)], axis=1),
+            jnp.concatenate([pose, held], axis=1),
+        )
+
+    if targets.blendshapes:
+        # Block principal pivoting: each round corrects all bounds at once.
+        for _ in range(_BOUND_ROUNDS):
+            step, identity_step = solve_within(bounds)
+            every = step
+            if free_identity:
+                shared = jnp.broadcast_to(identity_step[None], (len(step), len(identity_step)))
+                every = jnp.concatenate([step, shared], axis=1)
+            slope = gradient + jnp.einsum("tij,tj->ti", hessian, every)
+            step, slope = (x[:, NUM_POSE : NUM_POSE + low.shape[1]] for x in (step, slope))
+            leaves = jnp.select([step < low, step > high], [-1.0, 1.0], 0.0)
+            stays = jnp.where(bounds * slope > 0, 0.0, bounds)
+            bounds = jnp.where(bounds == 0, leaves, stays)
+    step, identity_step = solve_within(bounds)
     expression = current.expression + step[:, NUM_POSE:]
-    if anchors.blendshapes:
+    if targets.blendshapes:
         expression = jnp.clip(expression, 0.0, 1.0)
-    return Unknowns(
+    following = Unknowns(
         identity=current.identity + identity_step,
         expression=expression,
         rotation=jax.vmap(rotation_from_vector)(step[:, :3]) @ current.rotation,
         translation=current.translation + step[:, 3:NUM_POSE],
     )
+    return following, bounds
 
 
 def _solve_frames(
@@ -162,40 +189,49 @@ def _with_held(
 
 
 def _frame_equations(
-    anchors: Anchors,
+    targets: Targets,
     free_identity: bool,
     identity: jax.Array,
-    landmarks: jax.Array,
-    prior: jax.Array,
+    observed: Observations,
     expression: jax.Array,
     rotation: jax.Array,
     translation: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Damped Hessian (N, N) and gradient (N,) of one frame.
+    """Damped Hessian (N, N) and gradient (N,) of one frame (leaves of `observed` without T).
 
     The order of the unknowns: rotation vector (applied from the left), translation, expression,
     identity.
     """
-    rotated = anchor_points(anchors, identity, expression) @ rotation.T
+    points, by_expression = target_points(targets, identity, expression)
+    rotated = points @ rotation.T
     posed = rotated + translation[None]
     depth = CAMERA_DISTANCE - posed[:, 2]
     x, y = posed[:, 0] / depth, -posed[:, 1] / depth
-    residual = 0.5 + CANONICAL_FOCAL * jnp.stack([x, y], axis=-1) - landmarks
+    residual = 0.5 + CANONICAL_FOCAL * jnp.stack([x, y], axis=-1) - observed.points
     one, zero = jnp.ones_like(x), jnp.zeros_like(x)
     by_point = jnp.stack([jnp.stack([one, zero, x], -1), jnp.stack([zero, -one, y], -1)], axis=-2)
     by_point = (CANONICAL_FOCAL / depth)[:, None, None] * by_point  # (L, 2, 3)
     by_model = by_point @ rotation
     by_turn = jnp.cross(rotated[:, None, :], by_point)  # d(u)/dw = p x du/dp
-    parts = [by_turn, by_point, jnp.einsum("lij,elj->lie", by_model, anchors.expression_basis)]
+    parts = [by_turn, by_point, jnp.einsum("lij,elj->lie", by_model, by_expression)]
     if free_identity:
-        parts.append(jnp.einsum("lij,klj->lik", by_model, anchors.identity_basis))
-    jacobian = jnp.concatenate(parts, axis=-1).reshape(residual.size, -1)
-    weights = jnp.repeat(anchors.weights, 2) / _SIGMA**2
-    weighted = jacobian * weights[:, None]
+        parts.append(jnp.einsum("lij,klj->lik", by_model, targets.identity_basis))
+    jacobian = jnp.concatenate(parts, axis=-1)
+
+    # One row per coordinate of each position, then of each aperture.
+    num_pupils = len(targets.arm)
+    precision = targets.weights / _SIGMA_PX**2
+    precision = precision.at[len(precision) - num_pupils :].set(observed.sight / _PUPIL_SIGMA_PX**2)
+    precision = jnp.concatenate([precision, targets.pair_precision]) * REFERENCE_SIZE**2
+    first, second = targets.pairs.T
+    jacobian = jnp.concatenate([jacobian, jacobian[first] - jacobian[second]])
+    residual = jnp.concatenate([residual, residual[first] - residual[second]])
+
+    jacobian = jacobian.reshape(residual.size, -1)
+    weighted = jacobian * jnp.repeat(precision, 2)[:, None]
     hessian = weighted.T @ jacobian
     gradient = weighted.T @ residual.reshape(-1)
     expressions = jnp.arange(NUM_POSE, NUM_POSE + expression.shape[0])
-    precision = _BLENDSHAPE_PRECISION if anchors.blendshapes else _NORMAL_PRECISION
-    hessian = hessian.at[expressions, expressions].add(precision)
-    gradient = gradient.at[expressions].add(precision * (expression - prior))
+    hessian = hessian.at[expressions, expressions].add(observed.precision)
+    gradient = gradient.at[expressions].add(observed.precision * (expression - observed.prior))
     return hessian + _DAMPING * jnp.diag(jnp.diag(hessian)), gradient

@@ -15,13 +15,15 @@ from reenact_jax.tracking import fit
 from reenact_jax.tracking.anchors import MEDIAPIPE_68, model_anchors
 from reenact_jax.tracking.fit import fit_clip, fit_error_px
 from reenact_jax.tracking.pose import orthographic_pose, rotation_from_vector
+from reenact_jax.tracking.targets import LID_PAIRS, LIP_PAIRS
 from tests.helpers.toy_face import toy_face
 
 
 def project_reference(model: MorphableModel, parameters: FaceParameters) -> np.ndarray:
     """(T, 478, 2) pixels of a 256 crop, in float64 NumPy, straight from the conventions.
 
-    Points that the model has no landmark for are left at 0.
+    Points that the model has no landmark for are left at 0. At the apertures of eyes and mouth the
+    68 landmarks win over the dense ones.
     """
     landmarks = np.zeros((len(parameters.rotation), 478, 2))
     for t in range(len(landmarks)):
@@ -35,15 +37,32 @@ def project_reference(model: MorphableModel, parameters: FaceParameters) -> np.n
         turn = Rotation.from_euler("xyz", [pitch, yaw, roll]).as_matrix()
         x, y, z = (vertices @ turn.T + parameters.translation[t]).T
         pixels = np.stack([128 + 1160 * x / (10 - z), 128 - 1160 * y / (10 - z)], axis=-1)
-        if model.dense_landmarks is None:
-            landmarks[t, MEDIAPIPE_68] = pixels[model.landmarks68]
-        else:
+        chosen = np.arange(68)
+        if model.dense_landmarks is not None:
+            chosen = np.unique(LID_PAIRS + LIP_PAIRS)
             # Barycentric in space, hence before projecting.
             posed = np.stack([x, y, z], -1)[model.dense_landmarks.vertices]
             x, y, z = (posed * model.dense_landmarks.weights[..., None]).sum(1).T
             landmarks[t, :468, 0] = 128 + 1160 * x / (10 - z)
             landmarks[t, :468, 1] = 128 - 1160 * y / (10 - z)
+        landmarks[t, MEDIAPIPE_68[chosen]] = pixels[model.landmarks68[chosen]]
+        if model.eyeballs is not None:
+            x, y, z = (pupils(model, vertices, parameters.expression[t]) @ turn.T).T
+            x, y, z = np.stack([x, y, z]) + parameters.translation[t][:, None]
+            landmarks[t, [473, 468], 0] = 128 + 1160 * x / (10 - z)
+            landmarks[t, [473, 468], 1] = 128 - 1160 * y / (10 - z)
     return landmarks
+
+
+def pupils(model: MorphableModel, vertices: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """(2, 3) foremost points of the eyeballs, turned; vertices (V, 3) before the turn."""
+    balls = model.eyeballs
+    centres = vertices[balls.vertices].mean(axis=1) + balls.centre_offset
+    ahead = model.mean[balls.vertices].mean(axis=1) + balls.centre_offset
+    arms = model.mean[balls.vertices][..., 2].max(axis=1) - ahead[:, 2]
+    angles = np.einsum("k,kba->ba", expression, balls.turn)
+    turns = Rotation.from_euler("xy", angles).as_matrix()  # about the fixed axes x, then y
+    return centres + arms[:, None] * turns[:, :, 2]
 
 
 def random_parameters(model: MorphableModel, num_frames: int, seed: int = 0) -> FaceParameters:
@@ -150,11 +169,17 @@ def test_one_frame_reaches_the_optimum_of_the_stated_objective():
 
     def terms(x: np.ndarray) -> np.ndarray:
         offsets = (project_reference(model, unpack(x)) - landmarks)[0, :468]
+        lids, lips = (
+            offsets[MEDIAPIPE_68[pairs[:, 0]]] - offsets[MEDIAPIPE_68[pairs[:, 1]]]
+            for pairs in (np.array(LID_PAIRS), np.array(LIP_PAIRS))
+        )
         return np.concatenate(
             [
                 np.sqrt(68 / 468) / 1.5 * offsets.ravel(),
+                lids.ravel() / 0.25,
+                lips.ravel() / 0.6,
                 x[:4],  # lambda_id = number of frames = 1
-                np.sqrt(20) * (x[4:9] - prior[0]),
+                np.sqrt([20, 3, 3, 20, 20]) * (x[4:9] - prior[0]),
             ]
         )
 
@@ -196,7 +221,7 @@ def test_padding_changes_nothing(monkeypatch):
     truth = random_parameters(model, 5)
     landmarks = project_reference(model, truth) + np.random.default_rng(0).normal(0, 1, (5, 478, 2))
     padded = fit_clip(model, landmarks)
-    monkeypatch.setattr(fit, "_BATCH_SIZES", (5,))
+    monkeypatch.setattr(fit, "_IDENTITY_SIZES", (5,))
     exact = fit_clip(model, landmarks)
     for field in dataclasses.fields(FaceParameters):
         np.testing.assert_allclose(
