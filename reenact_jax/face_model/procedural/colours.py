@@ -10,14 +10,14 @@ import numpy as np
 
 from reenact_jax.face_model.procedural.masks import Masks
 
-SKIN = np.array([0.755, 0.565, 0.470])
+SKIN = np.array([0.765, 0.572, 0.488])
 # Darker skin per standard deviation of melanin; hair, brows and lips follow in part.
 MELANIN = np.array([0.104, 0.106, 0.102])
 HAIR = np.array([0.255, 0.180, 0.128])
 LIPS = np.array([0.650, 0.345, 0.325])
 SCLERA = np.array([0.830, 0.805, 0.785])
 IRIS = np.array([0.315, 0.235, 0.165])
-TEETH = np.array([0.800, 0.770, 0.705])
+TEETH = np.array([0.760, 0.730, 0.670])
 TONGUE = np.array([0.620, 0.290, 0.280])
 CAVITY = np.array([0.115, 0.028, 0.028])
 LASHES = np.array([0.070, 0.048, 0.042])
@@ -56,9 +56,9 @@ class Palette:
     iris_green: float = 0.0
     iris_light: float = 0.0
     eye_red: float = 0.3
-    beard: float = 0.13
-    moustache: float = 0.08
-    goatee: float = 0.05
+    beard: float = 0.16
+    moustache: float = 0.11
+    goatee: float = 0.08
     teeth_yellow: float = 0.0
 
 
@@ -93,9 +93,9 @@ COLOUR_MODES: dict[str, dict[str, float]] = {
     "irisGreen": {"iris_green": 1.0},
     "irisLight": {"iris_light": 1.0},
     "eyesRed": {"eye_red": 0.45},
-    "beard": {"beard": 0.14},
-    "moustache": {"moustache": 0.15},
-    "goatee": {"goatee": 0.13},
+    "beard": {"beard": 0.13},
+    "moustache": {"moustache": 0.12},
+    "goatee": {"goatee": 0.11},
     "teethYellow": {"teeth_yellow": 1.0},
 }
 
@@ -111,7 +111,7 @@ def paint(palette: Palette, masks: Masks) -> np.ndarray:
 
     p = palette
     hair = HAIR * (1.0 - 0.12 * p.melanin) + p.hair_light * rgb(0.108, 0.083, 0.054)
-    hair = hair + p.hair_red * rgb(0.020, -0.008, -0.012) + p.hair_grey * rgb(0.028, 0.038, 0.044)
+    hair = hair + p.hair_red * rgb(0.014, -0.008, -0.009) + p.hair_grey * rgb(0.028, 0.038, 0.044)
     beard = 0.5 * hair + 0.5 * HAIR * rgb(0.85, 0.9, 0.95)
 
     tone = SKIN - p.melanin * MELANIN
@@ -132,7 +132,7 @@ def paint(palette: Palette, masks: Masks) -> np.ndarray:
     skin = over(skin, beard, p.goatee * masks.goatee)
     skin = over(skin, hair, p.stubble * masks.scalp)
     lips = LIPS - 0.62 * p.melanin * MELANIN + p.lip_red * rgb(0.032, -0.027, -0.013)
-    lips = lips * (1.0 - 0.10 * p.lip_dark)
+    lips = lips + p.lip_dark * rgb(-0.064, -0.036, -0.014)
     skin = over(skin, lips, p.lip_strength * masks.lips)
     skin = skin * (1.0 - 0.35 * masks.lip_line[:, None])
     brow = 0.86 * HAIR * (1.0 - 0.10 * p.melanin) + p.brow_light * rgb(0.055, 0.042, 0.028)
@@ -144,7 +144,7 @@ def paint(palette: Palette, masks: Masks) -> np.ndarray:
     locks = hair * (1.0 + locks[:, None])
     sclera = SCLERA + p.eye_red * masks.eye_corner[:, None] * rgb(-0.02, -0.20, -0.18)
     iris = (
-        IRIS + p.iris_blue * rgb(-0.042, 0.010, 0.055) + p.iris_green * rgb(-0.014, 0.022, -0.012)
+        IRIS + p.iris_blue * rgb(-0.042, 0.010, 0.055) + p.iris_green * rgb(-0.022, 0.012, -0.010)
     )
     iris = iris + p.iris_light * rgb(0.046, 0.048, 0.042)
     iris = iris * (1.25 - 0.80 * masks.iris_rim[:, None])

@@ -22,7 +22,7 @@ def _relief(share: np.ndarray, angle: np.ndarray) -> np.ndarray:
     # 0 towards the back of the head, 1/4 turn up.
     upper_back = bump(_turn(angle - 0.9), 0.0 * angle, 0.0, 0.0, 1.15, 1.0)
     lobe = bump(_turn(angle + 1.75), 0.0 * angle, 0.0, 0.0, 0.45, 1.0)
-    height = -0.085 * bump(share, 0.0 * share, 0.0, 0.0, 0.34, 1.0)
+    height = -0.058 * bump(share, 0.0 * share, 0.0, 0.0, 0.34, 1.0)
     height = height + 0.030 * upper_back * bump(share, 0.0 * share, 0.62, 0.0, 0.09, 1.0)
     height = height - 0.018 * upper_back * bump(share, 0.0 * share, 0.81, 0.0, 0.07, 1.0)
     height = height + 0.036 * (1.0 - 0.8 * lobe) * bump(share, 0.0 * share, 0.96, 0.0, 0.085, 1.0)
@@ -55,7 +55,7 @@ def ear_points(shape: HeadShape, chart: HalfChart, loft: Loft) -> np.ndarray:
     # The plane stands away from the head towards the back.
     lift = (u + 0.115) / 0.29
     stand = (0.105 + shape.ear_out) * lift * (1.0 - 0.25 * smoothstep(0.1, 0.3, v))
-    out = 0.004 + stand + height
+    out = 0.014 + stand + height
     out = out * (1.0 - behind) + behind * np.minimum(-0.06, out - 0.16)
     # In front the ear runs out flush with the cheek.
     flush = smoothstep(-0.45, -0.95, back) * smoothstep(0.55, 1.0, share)

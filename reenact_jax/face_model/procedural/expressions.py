@@ -41,7 +41,7 @@ _SIDED_SHAPES: dict[str, dict[str, float]] = {
 _SYMMETRIC: dict[str, Callable[[Field], np.ndarray]] = {
     "browInnerUp": fields.brow_inner_up,
     "jawOpen": fields.jaw_open,
-    "mouthFunnel": lambda f: fields.squeeze(f, 0.22, 0.060, 0.042),
+    "mouthFunnel": lambda f: fields.squeeze(f, 0.22, 0.062, 0.035),
     "mouthPucker": lambda f: fields.squeeze(f, 0.34, 0.085, 0.0),
     "mouthRollLower": lambda f: fields.roll(f, upper=False),
     "mouthRollUpper": lambda f: fields.roll(f, upper=True),

@@ -136,7 +136,8 @@ def roll(f: Field, upper: bool) -> np.ndarray:
     """A lip turned in over the teeth: its red goes to the line where the lips meet."""
     side = (f.lower < 0.5) if upper else (f.lower > 0.5)
     near = f.rim * side * smoothstep(0.25, 0.15, f.x)
-    return f.offset(near, 0.0, 0.0, -0.045) + _thinner(f, side, 0.62)
+    overlap = -0.014 if upper else 0.008
+    return f.offset(near, 0.0, overlap, -0.032) + _thinner(f, side, 0.62)
 
 
 def _thinner(f: Field, side: np.ndarray, amount: float) -> np.ndarray:

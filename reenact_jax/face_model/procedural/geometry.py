@@ -61,8 +61,8 @@ def _bumps(shape: HeadShape, eye: Eye, p: np.ndarray, column: np.ndarray) -> np.
     z = z + height * front
     # The temple and the cheek's hollow lie on the side: they move x.
     side = np.where(column > 1.0, smoothstep(1.35, 1.0, column), smoothstep(0.55, 0.8, column))
-    x = x - (0.022 + shape.temple) * bump(y, z, 0.27, 0.25, 0.12, 0.17) * side
-    x = x + 0.012 * bump(y, z, -0.06, 0.15, 0.09, 0.16) * side
+    x = x - (0.022 + shape.temple) * bump(y, z, 0.30, 0.25, 0.12, 0.17) * side
+    x = x + 0.004 * bump(y, z, -0.06, 0.15, 0.09, 0.16) * side
     x = x - (0.012 + shape.cheek_hollow) * bump(y, z, -0.34, 0.20, 0.11, 0.14) * side
     x = x + shape.jowl * bump(y, z, -0.66, 0.12, 0.11, 0.15) * side
 
@@ -159,8 +159,9 @@ def _nose_relief(shape: HeadShape, eye: Eye, x: np.ndarray, y: np.ndarray) -> np
 def _neck(shape: HeadShape, p: np.ndarray, t: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Throat, the two muscles towards the breastbone, and what hangs under the chin."""
     x, y, z = np.moveaxis(p, -1, 0)
-    front = np.where(column > 1.0, 0.0, 1.0) * smoothstep(row_of("under_chin"), 20.4, t)
-    height = (0.020 + shape.throat) * bump(x, y, 0.0, -1.20, 0.060, 0.070)
+    front = np.where(column > 1.0, 0.0, smoothstep(1.0, 0.8, column))
+    front = front * smoothstep(row_of("under_chin"), row_of("neck_top") + 0.4, t)
+    height = (0.020 + shape.throat) * bump(x, y, 0.0, -1.15, 0.060, 0.065)
     muscle = along_line(x, y, (0.33, -1.02), (0.10, -1.72), 0.055)
     height += 0.035 * muscle - 0.030 * bump(x, y, 0.0, -1.60, 0.07, 0.14)
     z = z + height * front

@@ -129,20 +129,22 @@ def hair_points(shape: HeadShape, chart: HalfChart, loft: Loft) -> np.ndarray:
     to_edge = smoothstep(1.0, 0.72, on_scalp)
     hanging_out = front * (-0.048 + 0.95 * (shape.hair_fringe - middle_parting))
     hanging_out = hanging_out + (1.0 - front) * (-0.085 + shape.hair_length * (0.60 + 1.9 * gap))
+    # Tips lie closest to the skin, so that hair comes out of it from its roots on.
+    hanging_out = hanging_out - 0.035 * free
     near_edge = 1.0 - to_edge
     # Short of the edge the shell lies flat; long hair lifts it there.
     lifted = 0.012 + near_edge * (
         front * 0.45 * shape.hair_fringe + (1.0 - front) * 0.16 * shape.hair_length
     )
     volume = to_edge * volume + near_edge * lifted
-    dropping = smoothstep(0.0, 0.35, free)
+    dropping = smoothstep(0.0, 0.45, free)
     volume = volume + dropping * (hanging_out - volume)
     crown = smoothstep(0.36, 0.58, y) * smoothstep(0.64, 0.46, x) * smoothstep(-0.98, -0.62, z)
     volume = volume - shape.hair_bald * crown
     volume = volume + 0.10 * shape.hair_length * behind * smoothstep(0.45, 0.95, on_scalp)
     lock = strands(wide, 3.0 * s)
     # Rough hair would cut the thin edge above the forehead to pieces.
-    even = smoothstep(0.05, 0.3, s) * (1.0 - 0.75 * front * smoothstep(0.35, 0.6, s))
+    even = smoothstep(0.05, 0.3, s) * (1.0 - 0.92 * front * smoothstep(0.30, 0.55, s))
     rough = 0.004 + 0.6 * shape.hair_curls
     volume = volume + even * rough * lock
     volume = volume + even * shape.hair_curls * np.sin(26.0 * s + 4.0 * lock)

@@ -24,7 +24,7 @@ IDENTITY_MODES: dict[str, dict[str, float]] = {
     "cheekbones": {"cheekbone": 0.026},
     "cheekFullness": {"cheek_fullness": 0.020, "jaw_width": 0.012},
     "cheekHollow": {"cheek_hollow": 0.017},
-    "noseFold": {"nose_fold": 0.006},
+    "noseFold": {"nose_fold": 0.008},
     "chinHeight": {"chin_height": 0.040},
     "chinForward": {"chin_forward": 0.035},
     "chinWidth": {"chin_width": 0.055},
@@ -43,7 +43,7 @@ IDENTITY_MODES: dict[str, dict[str, float]] = {
     "eyeDepth": {"eye_depth": 0.010},
     "eyeLevel": {"eye_level": 0.014},
     "eyeHoods": {"lid_hood": 0.024},
-    "eyeBags": {"eye_bag": 0.007},
+    "eyeBags": {"eye_bag": 0.010},
     "noseLength": {"nose_length": 0.026},
     "noseWidth": {"nose_width": 0.095},
     "noseBridge": {"nose_bridge": 0.020},
@@ -74,7 +74,7 @@ IDENTITY_MODES: dict[str, dict[str, float]] = {
     "hairLength": {"hair_length": 0.29},
     "hairParting": {"hair_parting": 0.028},
     "hairCurls": {"hair_curls": 0.0045},
-    "hairBald": {"hair_bald": 0.033, "hair_fringe": -0.020},
+    "hairBald": {"hair_bald": 0.028, "hair_fringe": -0.020},
 }
 # The same for modes whose sides go opposite ways: at +1 the subject's left as said.
 OPPOSITE_MODES: dict[str, dict[str, float]] = {
