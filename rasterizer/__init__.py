@@ -4,6 +4,7 @@ Clip-space vertices in, per pixel the nearest triangle with its barycentrics and
 `docs/rasterizer.md` has the conventions.
 """
 
+from rasterizer.antialiasing import antialias
 from rasterizer.camera import (
     Camera,
     field_of_view_intrinsics,
@@ -12,6 +13,7 @@ from rasterizer.camera import (
     orthographic_clip,
     perspective_clip,
 )
+from rasterizer.edges import MeshEdges, mesh_edges
 from rasterizer.meshes import Mesh, from_trimesh, pad_meshes, to_trimesh
 from rasterizer.opengl import (
     flip_opengl,
@@ -39,9 +41,11 @@ __all__ = [
     "Camera",
     "Fragments",
     "Mesh",
+    "MeshEdges",
     "PointLight",
     "Rendering",
     "Wrap",
+    "antialias",
     "field_of_view_intrinsics",
     "flip_opengl",
     "flip_opengl_clip",
@@ -51,6 +55,7 @@ __all__ = [
     "intrinsics_from_opengl",
     "lamp_of",
     "look_at",
+    "mesh_edges",
     "orthographic_clip",
     "pad_meshes",
     "perspective_clip",
