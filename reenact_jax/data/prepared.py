@@ -14,11 +14,13 @@ A clip is written under a hidden name and renamed when it is complete, so a fold
 listed can be read.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,22 @@ SPLITS = ("train", "test")
 PAIR_KINDS = ("self", "cross")
 
 _INCOMPLETE = ".incomplete-"
+
+
+class StorageError(UserError):
+    """A folder cannot be written to; going on with other clips would not help."""
+
+
+@contextlib.contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turns an OSError of the block, a full disk for one, into a StorageError."""
+    try:
+        yield
+    except OSError as err:
+        raise StorageError(
+            f"{path}: cannot be written ({err.strerror or err}): make room and run the same "
+            "command again; what is complete stays"
+        ) from err
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +174,7 @@ def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png"
     Raises:
       UserError: if the clip does not fit the dataset (image size, widths of the parameters), if
         the numbers of frames and parameters differ, or if a parameter is not finite.
+      StorageError: if the disk is full.
     """
     info = read_dataset_info(root)
     where = f"clip {clip.clip_id}"
@@ -168,7 +187,8 @@ def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png"
     header = ClipHeader(
         clip.clip_id, clip.person_id, clip.split, num_frames, float(clip.fps), clip.origin
     )
-    with _NewFolder(Path(root) / "clips" / clip.clip_id) as folder:
+    path = Path(root) / "clips" / clip.clip_id
+    with storage_errors(path), NewFolder(path) as folder:
         (folder / "frames").mkdir()
         for i in range(num_frames):
             encoded = _encoded(clip.frames[i], info, file_format, f"{where}, frame {i}")
@@ -261,7 +281,8 @@ def write_pair(root: str | Path, pair: PreparedPair) -> None:
                 f"{where}: {role}: expected a frame in [0, {header.num_frames}) of clip {clip_id}, "
                 f"found {frame}"
             )
-    with _NewFolder(Path(root) / "pairs" / pair.pair_id) as folder:
+    path = Path(root) / "pairs" / pair.pair_id
+    with storage_errors(path), NewFolder(path) as folder:
         if pair.target is not None:
             encoded = _encoded(pair.target, info, "png", f"{where}, target")
             (folder / f"target.{images.image_format(encoded)}").write_bytes(encoded)
@@ -294,7 +315,7 @@ def _read_parameters(folder: Path) -> FaceParameters:
         ) from err
 
 
-class _NewFolder:
+class NewFolder:
     """Context in which a folder is filled under a hidden name and renamed at the end."""
 
     def __init__(self, final: Path):

@@ -1,0 +1,272 @@
+"""Clips that someone else has cropped and fitted -> prepared clips, with a report of what became
+of each.
+
+A source of clips is a list of `RawClip` and a function that reads one of them. The function may be
+sent to other processes, so it is a small frozen dataclass with `__call__`.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from reenact_jax.data import images, prepared
+from reenact_jax.errors import UserError
+from reenact_jax.face_model.coefficients import EXPRESSION, IDENTITY, TEXTURE
+from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.parameters import FaceParameters
+from reenact_jax.files import write_text
+
+# Those of the 257 coefficients.
+FACE_MODEL_WIDTHS = {
+    name: part.stop - part.start
+    for name, part in (("identity", IDENTITY), ("expression", EXPRESSION), ("texture", TEXTURE))
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RawClip:
+    """A clip as found.
+
+    Attributes:
+      clip_id: its name.
+      person_id: who is seen.
+      split: `train` or `test`.
+      path: the file or folder that holds it.
+    """
+
+    clip_id: str
+    person_id: str
+    split: str
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Footage:
+    """What a clip holds: encoded frames (PNG or JPEG) of the dataset's size, leaves (N, K)."""
+
+    frames: list[bytes]
+    parameters: FaceParameters
+    origin: str
+
+
+class MissingParameters(UserError):
+    """Nobody has fitted this clip yet."""
+
+
+@dataclasses.dataclass
+class ImportReport:
+    """What became of the clips; lists of clip ids, in order, except `refused`.
+
+    Attributes:
+      listed: number of clips that there should be: those of the list, or without one those found.
+      list_hash: hash of their ids and splits.
+      found: how many of them are there.
+      prepared: clips that are in the prepared folder now, those of earlier runs included.
+      missing: clips of the list that were not found.
+      missing_coefficients: clips whose parameters were not found.
+      left_out: training clips of persons who are also tested.
+      refused: clip id -> why its files could not be used.
+    """
+
+    listed: int = 0
+    list_hash: str = ""
+    found: int = 0
+    prepared: list[str] = dataclasses.field(default_factory=list)
+    missing: list[str] = dataclasses.field(default_factory=list)
+    missing_coefficients: list[str] = dataclasses.field(default_factory=list)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        persons = sorted({clip_id.split("#")[0] for clip_id in self.left_out})
+        lines = [
+            f"{self.found} of {self.listed} clips found (list {self.list_hash})",
+            f"{len(self.prepared)} of {self.found} clips prepared",
+            f"{len(self.missing_coefficients)} without coefficients",
+            f"{len(self.left_out)} left out of train because their persons are also tested"
+            + (f" ({', '.join(persons)})" if persons else ""),
+            f"{len(self.refused)} refused",
+        ]
+        lines += [f"  {clip_id}: {reason}" for clip_id, reason in self.refused.items()]
+        return "\n".join(lines)
+
+
+def check_coefficient_model(model: MorphableModel) -> None:
+    """Refuses a face model that the 257 coefficients cannot belong to.
+
+    Raises:
+      UserError: if its numbers of coefficients differ.
+    """
+    if model.widths != FACE_MODEL_WIDTHS:
+        raise UserError(
+            f"expected a face model with the widths of the coefficients {FACE_MODEL_WIDTHS}, "
+            f"found {model.name} with {model.widths}"
+        )
+
+
+def import_clips(
+    clips: Sequence[RawClip],
+    read: Callable[[RawClip], Footage],
+    prepared_root: str | Path,
+    *,
+    fps: float,
+    tested_persons: Iterable[str] = (),
+    expected: dict[str, str] | None = None,
+    num_processes: int = 1,
+    progress: bool = False,
+) -> ImportReport:
+    """Prepares every clip that can be read. Clips that are there already are kept.
+
+    Args:
+      clips: what was found, each id once.
+      read: reads one clip. What it raises as UserError puts the clip on the report (as
+        `missing_coefficients` or `refused`) and does not stop the others.
+      prepared_root: a folder started by `prepared.write_dataset_info`. The report is also written
+        to report.json in it.
+      fps: frames per second of the footage.
+      tested_persons: persons of whom no clip may be trained on.
+      expected: clip id -> split of all the clips that there should be; None for those found.
+      num_processes: clips that are read at the same time.
+      progress: show a progress bar.
+
+    Raises:
+      UserError: if the disk is full. What is complete stays, and the next run goes on.
+    """
+    if expected is None:
+        expected = {clip.clip_id: clip.split for clip in clips}
+    tested = set(tested_persons)
+    found = {clip.clip_id for clip in clips}
+    report = ImportReport(
+        listed=len(expected),
+        list_hash=_list_hash(expected),
+        found=len(clips),
+        missing=sorted(set(expected) - found),
+    )
+    wanted = []
+    for clip in clips:
+        if clip.split == "train" and clip.person_id in tested:
+            report.left_out.append(clip.clip_id)
+        else:
+            wanted.append(clip)
+    work = _Prepare(read, Path(prepared_root), fps)
+    with tqdm(total=len(wanted), desc="preparing", unit="clip", disable=not progress) as bar:
+        for clip, (state, reason) in zip(wanted, _map(work, wanted, num_processes), strict=True):
+            if state == "refused":
+                report.refused[clip.clip_id] = reason
+            else:
+                getattr(report, state).append(clip.clip_id)
+            bar.update()
+    write_report(prepared_root, dataclasses.asdict(report))
+    return report
+
+
+def write_report(folder: str | Path, values: dict) -> None:
+    """Writes report.json.
+
+    Raises:
+      UserError: if the disk is full.
+    """
+    path = Path(folder) / "report.json"
+    with prepared.storage_errors(path):
+        write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def stored_frames(frames: Iterable[bytes | np.ndarray], image_size: int, where: str) -> list[bytes]:
+    """Encoded frames of the dataset's size.
+
+    Encoded frames of that size keep their bytes. Others are resized and keep their format; decoded
+    ones become JPEG of quality 95.
+
+    Args:
+      frames: PNG or JPEG bytes, or uint8 (H, H, 3).
+      image_size: side of the result in pixels.
+      where: name of the clip for messages.
+
+    Raises:
+      UserError: if a frame is damaged or not square, or if the frames have more than one size.
+    """
+    stored, first_size = [], None
+    for i, frame in enumerate(frames):
+        try:
+            is_encoded = isinstance(frame, bytes)
+            size = images.image_size(frame) if is_encoded else frame.shape[:2]
+            first_size = first_size or size
+            if size != first_size:
+                raise ValueError(
+                    f"expected {first_size[1]} x {first_size[0]} pixels as in frame 0, found "
+                    f"{size[1]} x {size[0]}: a clip has one size; crop it again"
+                )
+            if not is_encoded:
+                frame = images.encode_image(images.resize_area(frame, image_size), "jpg")
+            elif size != (image_size, image_size):
+                pixels = images.resize_area(images.decode_image(frame), image_size)
+                frame = images.encode_image(pixels, images.image_format(frame))
+        except ValueError as err:
+            raise UserError(f"{where}, frame {i}: {err}") from err
+        stored.append(frame)
+    return stored
+
+
+def _list_hash(expected: dict[str, str]) -> str:
+    lines = (f"{clip_id},{split}\n" for clip_id, split in sorted(expected.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepare:
+    """Prepares one clip and says what became of it: a list of ImportReport, or why not."""
+
+    read: Callable[[RawClip], Footage]
+    root: Path
+    fps: float
+
+    def __call__(self, clip: RawClip) -> tuple[str, str]:
+        if prepared.has_clip(self.root, clip.clip_id):
+            return "prepared", ""
+        try:
+            footage = self.read(clip)
+            if len(footage.frames) < 2:
+                raise UserError(
+                    f"{clip.path}: expected at least two frames, found {len(footage.frames)}"
+                )
+            prepared.write_clip(
+                self.root,
+                prepared.PreparedClip(
+                    clip_id=clip.clip_id,
+                    person_id=clip.person_id,
+                    split=clip.split,
+                    fps=self.fps,
+                    frames=footage.frames,
+                    parameters=footage.parameters,
+                    origin=footage.origin,
+                ),
+            )
+        except prepared.StorageError:
+            raise
+        except MissingParameters:
+            return "missing_coefficients", ""
+        except UserError as err:
+            return "refused", str(err)
+        return "prepared", ""
+
+
+def _map(work: Callable, items: Sequence, num_processes: int) -> Iterator:
+    """`map` over processes, results in order; the first exception stops it."""
+    if num_processes == 1:
+        yield from map(work, items)
+        return
+    # Forking a process in which JAX runs threads can lock up.
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        pool = concurrent.futures.ProcessPoolExecutor(num_processes, mp_context=context)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        yield from pool.map(work, items)
