@@ -21,6 +21,7 @@ _DEVICE_CHUNK = 32768
 # Pixels of which barycentrics and depth are computed at once on the CPU. Larger temporary arrays
 # are mapped anew by every call, and touching new pages takes three times as long as the arithmetic.
 _CPU_BAND = 65536
+_FEW_CHANNELS = 4
 # Below this the pixel's edge functions say nothing about where it lies within the triangle.
 _SMALLEST_AREA = 1e-10
 
@@ -117,10 +118,20 @@ def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragment
             "give one row per vertex, and vmap over a batch"
         )
     height, width = fragments.triangle_id.shape
-    if attributes.shape[0] == 0 or triangles.shape[0] == 0:
+    if attributes.size == 0 or triangles.shape[0] == 0:
         return jnp.zeros((height, width, attributes.shape[1]), attributes.dtype)
     covered, corner = _pixel_corners(triangles, fragments.triangle_id)
     weights = fragments.barycentrics.reshape(-1, 3).astype(attributes.dtype)
+    if attributes.shape[1] <= _FEW_CHANNELS:
+        # One array per channel: on the CPU XLA is slow at putting short rows together and at sums
+        # over them, which the gradient would need.
+        values = []
+        for channel in range(attributes.shape[1]):
+            column = attributes[:, channel]
+            corners = [column.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
+            value = sum(weights[:, k] * corners[k] for k in range(3))
+            values.append(jnp.where(covered, value, 0))
+        return jnp.stack(values, axis=-1).reshape(height, width, -1)
     rows = [attributes.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
     value = sum(weights[:, k, None] * rows[k] for k in range(3))
     return jnp.where(covered[:, None], value, 0).reshape(height, width, -1)
@@ -212,8 +223,8 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
     return weights.reshape(height, width, 3), depth.reshape(height, width)
 
 
-def _resolve_table(pixels: PixelVertices) -> jax.Array:
-    return jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
+def _resolve_table(pixels: PixelVertices) -> list[jax.Array]:
+    return [pixels.x, pixels.y, pixels.w, pixels.scale]
 
 
 def _resolve_pixels(table, triangles, triangle_id, first, height: int, width: int):
@@ -224,25 +235,28 @@ def _resolve_pixels(table, triangles, triangle_id, first, height: int, width: in
     perspective-correct weight.
     """
     covered, corner = _pixel_corners(triangles, triangle_id)
-    rows = [table.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
-    dtype = table.dtype
+    rows = [
+        [column.at[corner[:, k]].get(mode="promise_in_bounds") for column in table]
+        for k in range(3)
+    ]
+    dtype = table[0].dtype
     pixel = first + lax.iota(jnp.int32, triangle_id.shape[0])
     px = pixel_centres((pixel % width).astype(dtype), width)
     py = pixel_centres((pixel // width).astype(dtype), height)
-    x = [row[:, 0] - row[:, 2] * px for row in rows]
-    y = [row[:, 1] - row[:, 2] * py for row in rows]
+    x = [row[0] - row[2] * px for row in rows]
+    y = [row[1] - row[2] * py for row in rows]
     edges = [x[j] * y[k] - y[j] * x[k] for j, k in ((1, 2), (2, 0), (0, 1))]
-    weights = [edge * row[:, 3] for edge, row in zip(edges, rows, strict=True)]
+    weights = [edge * row[3] for edge, row in zip(edges, rows, strict=True)]
     total = weights[0] + weights[1] + weights[2]
-    homogeneous = sum(edge * row[:, 2] for edge, row in zip(edges, rows, strict=True))
+    homogeneous = sum(edge * row[2] for edge, row in zip(edges, rows, strict=True))
     # A covered pixel has a positive area in exact arithmetic; rounding may still bring it to zero.
-    scale = jnp.maximum(jnp.maximum(rows[0][:, 3], rows[1][:, 3]), rows[2][:, 3])
+    scale = jnp.maximum(jnp.maximum(rows[0][3], rows[1][3]), rows[2][3])
     solid = covered & (jnp.abs(homogeneous) > _SMALLEST_AREA)
     solid &= jnp.abs(total) > _SMALLEST_AREA * lax.stop_gradient(scale)
     inverse = 1 / jnp.where(solid, total, 1)
     flat = jnp.where(covered, 1 / 3, 0).astype(dtype)
     barycentrics = jnp.stack([jnp.where(solid, w * inverse, flat) for w in weights], axis=-1)
-    needle = sum(1 / jnp.where(covered, row[:, 3], 1) for row in rows) / 3
+    needle = sum(1 / jnp.where(covered, row[3], 1) for row in rows) / 3
     depth = jnp.where(solid, homogeneous * inverse, jnp.where(covered, needle, 0))
     return barycentrics, depth
 

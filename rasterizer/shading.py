@@ -53,12 +53,23 @@ def vertex_normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
         return jnp.zeros_like(vertices)
     known = jnp.all((triangles >= 0) & (triangles < num_vertices), axis=-1)
     corner = jnp.where(known[:, None], triangles, 0)
-    a, b, c = (vertices.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3))
-    normals = unit(jnp.cross(b - a, c - a)) * known[:, None]
-    total = jnp.zeros_like(vertices)
-    for k in range(3):
-        total = total.at[corner[:, k]].add(normals, mode="promise_in_bounds")
-    return unit(total)
+    # One array per coordinate throughout: on the CPU XLA is slow at putting rows of three together,
+    # above all in the gradient.
+    columns = [vertices[:, axis] for axis in range(3)]
+    a, b, c = (
+        [column.at[corner[:, k]].get(mode="promise_in_bounds") for column in columns]
+        for k in range(3)
+    )
+    (ux, uy, uz), (vx, vy, vz) = ([q - p for p, q in zip(a, end, strict=True)] for end in (b, c))
+    normals = _unit_columns([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
+    totals = []
+    for normal in normals:
+        normal = jnp.where(known, normal, 0)
+        total = jnp.zeros((num_vertices,), vertices.dtype)
+        for k in range(3):
+            total = total.at[corner[:, k]].add(normal, mode="promise_in_bounds")
+        totals.append(total)
+    return jnp.stack(_unit_columns(totals), axis=-1)
 
 
 def spherical_harmonics_basis(normals: jax.Array) -> jax.Array:
@@ -148,9 +159,16 @@ def shade_point(
 
 def unit(vectors: jax.Array) -> jax.Array:
     """(..., 3) vectors at length 1; a zero vector stays zero and passes no gradient."""
+    return jnp.stack(_unit_columns([vectors[..., k] for k in range(3)]), axis=-1)
+
+
+def _unit_columns(vectors: list[jax.Array]) -> list[jax.Array]:
+    """`unit` with an array per coordinate."""
+    x, y, z = (jnp.abs(v) for v in vectors)
     # Scaled by the largest coordinate first: squares of a tiny triangle's normal would underflow.
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(vectors), axis=-1, keepdims=True))
+    largest = jax.lax.stop_gradient(jnp.maximum(jnp.maximum(x, y), z))
     usable = (largest > 0) & jnp.isfinite(largest)
-    scaled = jnp.where(usable, vectors, 1) / jnp.where(usable, largest, 1)
-    length = jnp.sqrt(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
-    return jnp.where(usable, scaled / length, 0)
+    divisor = jnp.where(usable, largest, 1)
+    x, y, z = (jnp.where(usable, v, 1) / divisor for v in vectors)
+    length = jnp.sqrt(x * x + y * y + z * z)
+    return [jnp.where(usable, v / length, 0) for v in (x, y, z)]
