@@ -1,19 +1,19 @@
 """Packed datasets, read record by record in any order, without TensorFlow."""
 
+import bisect
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import decode
-from tensorflow_datasets.proto import tf_example_pb2
 
 from reenact_jax.data import images
 from reenact_jax.data.info import DatasetInfo
+from reenact_jax.data.record_files import DamagedRecord, Record, RecordFiles
 from reenact_jax.data.records import FRAMES, PAIRS, VERSION
 from reenact_jax.errors import UserError
-from reenact_jax.face_model.parameters import FIELDS, FaceParameters
+from reenact_jax.face_model.parameters import FaceParameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,38 +26,6 @@ class ClipEntry:
     num_frames: int
 
 
-class _Records(Sequence):
-    """Random access to the fields of a split's records: bytes, or float32 and int64 arrays.
-
-    The records are read by TFDS and parsed here: its general parser takes three times as long, and
-    images are to be decoded where a damaged one can be named.
-    """
-
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str):
-        self._raw = []
-        if split in builder.info.splits:
-            method = decode.DeserializeMethod.RAW_BYTES
-            self._raw = builder.as_data_source(split, deserialize_method=method)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def __getitem__(self, index: int) -> dict[str, bytes | np.ndarray]:
-        features = tf_example_pb2.Example.FromString(self._raw[index]).features.feature
-        return {name: _field(feature) for name, feature in features.items()}
-
-
-def _field(feature) -> bytes | np.ndarray:
-    """The value of one tf.train.Feature."""
-    kind = feature.WhichOneof("kind")
-    if kind == "bytes_list":
-        return feature.bytes_list.value[0]
-    if kind == "int64_list":
-        return np.array(feature.int64_list.value, np.int64)
-    # An array of width zero has an empty list, or none.
-    return np.array(feature.float_list.value, np.float32)
-
-
 class FrameDataset(Sequence):
     """One split of a packed dataset, one record a frame.
 
@@ -67,6 +35,9 @@ class FrameDataset(Sequence):
       parameters: FaceParameters with NumPy leaves (K,).
       clip_id, person_id: str.
       frame_index: int, position in the clip.
+
+    Every record is checked as it is read. A damaged one, or one that is not the frame that belongs
+    in its place, is a DamagedRecord error that names file, clip and frame.
 
     Attributes:
       info: facts of the dataset.
@@ -83,9 +54,10 @@ class FrameDataset(Sequence):
         self.split = split
         self.content: str = metadata["content"]
         self.clips = _entries(metadata["clips"][split])
-        self._starts = np.array([clip.start for clip in self.clips], np.int64)
+        self._starts = [clip.start for clip in self.clips]
         self._folder = folder
-        self._records = _Records(builder, split)
+        self._widths = self.info.face_model.field_widths
+        self._records = RecordFiles(builder, split)
         num_frames = sum(clip.num_frames for clip in self.clips)
         if len(self._records) != num_frames:
             raise UserError(
@@ -97,22 +69,32 @@ class FrameDataset(Sequence):
         return len(self._records)
 
     def __getitem__(self, index: int) -> dict:
-        record = self._read(index)
+        clip = self._clip_at(index)
+        try:
+            record = self._read(index, clip)
+            pixels = _decode(record, "image", self.info.image_size)
+            parameters = _parameters(record, self._widths)
+        except Exception as err:  # the reader raises what its C++ side and protobuf raise
+            raise self._damaged(index, clip, err) from err
         return {
-            "image": self._decode(record["image"], index),
-            "parameters": _parameters(record),
-            "clip_id": record["clip_id"].decode(),
-            "person_id": record["person_id"].decode(),
-            "frame_index": int(record["frame_index"][0]),
+            "image": pixels,
+            "parameters": parameters,
+            "clip_id": clip.clip_id,
+            "person_id": clip.person_id,
+            "frame_index": index - clip.start,
         }
 
     def parameters(self, index: int) -> FaceParameters:
         """Parameters of one frame, without decoding its image."""
-        return _parameters(self._read(index))
+        clip = self._clip_at(index)
+        try:
+            return _parameters(self._read(index, clip), self._widths)
+        except Exception as err:
+            raise self._damaged(index, clip, err) from err
 
     def clip_of(self, index: int) -> ClipEntry:
         """The clip that a record belongs to."""
-        return self.clips[int(np.searchsorted(self._starts, index, side="right")) - 1]
+        return self.clips[bisect.bisect_right(self._starts, index) - 1]
 
     def find_clip(self, clip_id: str) -> ClipEntry:
         """The clip of this id.
@@ -128,25 +110,23 @@ class FrameDataset(Sequence):
             f"{len(self.clips)} clips"
         )
 
-    def _read(self, index: int) -> dict:
+    def _clip_at(self, index: int) -> ClipEntry:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a record in [0, {len(self)}), found {index}")
-        try:
-            return self._records[index]
-        except Exception as err:  # the reader raises what its C++ side and protobuf raise
-            raise UserError(self._name(index, err)) from err
+        return self.clip_of(index)
 
-    def _decode(self, encoded: bytes, index: int) -> np.ndarray:
-        try:
-            return images.decode_image(encoded)
-        except ValueError as err:
-            raise UserError(self._name(index, err)) from err
+    def _read(self, index: int, clip: ClipEntry) -> Record:
+        record = self._records[index]
+        found = record.text("clip_id"), record.integer("frame_index")
+        if found != (clip.clip_id, index - clip.start):
+            raise ValueError(f"found frame {found[1]} of clip {found[0]} in its place")
+        return record
 
-    def _name(self, index: int, err: Exception) -> str:
-        clip = self.clip_of(index)
-        return (
-            f"{self._folder}: split {self.split}, clip {clip.clip_id}, frame "
-            f"{index - clip.start}: the record cannot be read ({err}): pack the dataset again"
+    def _damaged(self, index: int, clip: ClipEntry, err: Exception) -> DamagedRecord:
+        path, number = self._records.place(index)
+        return DamagedRecord(
+            f"{path}: record {number} (split {self.split}, clip {clip.clip_id}, frame "
+            f"{index - clip.start}) cannot be read ({err}): pack the dataset again"
         )
 
 
@@ -176,7 +156,8 @@ class PairDataset(Sequence):
         self.content: str = metadata["content"]
         self.list_hash: str = metadata["pairs_hash"]
         self._folder = folder
-        self._records = _Records(builder, "test")
+        self._widths = self.info.face_model.field_widths
+        self._records = RecordFiles(builder, "test")
 
     def __len__(self) -> int:
         return len(self._records)
@@ -186,26 +167,27 @@ class PairDataset(Sequence):
             raise IndexError(f"expected a pair in [0, {len(self)}), found {index}")
         try:
             record = self._records[index]
-            pixels = {
-                name: images.decode_image(record[name])
-                for name in ("source_image", "driving_image", "target_image")
+            return {
+                **{
+                    name: _decode(record, name, self.info.image_size)
+                    for name in ("source_image", "driving_image", "target_image")
+                },
+                "has_target": bool(record.integer("has_target")),
+                "source": _parameters(record, self._widths, "source_"),
+                "driving": _parameters(record, self._widths, "driving_"),
+                "pair_id": record.text("pair_id"),
+                "kind": record.text("kind"),
+                "source_clip_id": record.text("source_clip_id"),
+                "driving_clip_id": record.text("driving_clip_id"),
+                "source_frame_index": record.integer("source_frame_index"),
+                "driving_frame_index": record.integer("driving_frame_index"),
             }
         except Exception as err:  # the reader raises what its C++ side and protobuf raise
-            raise UserError(
-                f"{self._folder}: pair {index} cannot be read ({err}): pack the dataset again"
+            path, number = self._records.place(index)
+            raise DamagedRecord(
+                f"{path}: record {number} (pair {index}) cannot be read ({err}): pack the dataset "
+                "again"
             ) from err
-        return {
-            **pixels,
-            "has_target": bool(record["has_target"][0]),
-            "source": _parameters(record, "source_"),
-            "driving": _parameters(record, "driving_"),
-            "pair_id": record["pair_id"].decode(),
-            "kind": record["kind"].decode(),
-            "source_clip_id": record["source_clip_id"].decode(),
-            "driving_clip_id": record["driving_clip_id"].decode(),
-            "source_frame_index": int(record["source_frame_index"][0]),
-            "driving_frame_index": int(record["driving_frame_index"][0]),
-        }
 
 
 def open_frames(data_dir: str | Path, name: str, split: str) -> FrameDataset:
@@ -260,8 +242,15 @@ def _existing(data_dir: str | Path, name: str, config: str) -> Path:
     )
 
 
-def _parameters(record: dict, prefix: str = "") -> FaceParameters:
-    return FaceParameters(**{name: record[prefix + name] for name in FIELDS})
+def _decode(record: Record, name: str, size: int) -> np.ndarray:
+    pixels = images.decode_image(record.content(name))
+    if pixels.shape != (size, size, 3):
+        raise ValueError(f"expected {name} of {size} x {size} pixels, found shape {pixels.shape}")
+    return pixels
+
+
+def _parameters(record: Record, widths: dict[str, int], prefix: str = "") -> FaceParameters:
+    return FaceParameters(**record.floats(widths, prefix))
 
 
 def _entries(clips: list) -> tuple[ClipEntry, ...]:
