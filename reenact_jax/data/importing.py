@@ -159,7 +159,9 @@ def import_clips(
             wanted.append(clip)
     work = _Prepare(read, Path(prepared_root), fps)
     with tqdm(total=len(wanted), desc="preparing", unit="clip", disable=not progress) as bar:
-        for clip, (state, reason) in zip(wanted, _map(work, wanted, num_processes), strict=True):
+        for clip, (state, reason) in zip(
+            wanted, map_over_processes(work, wanted, num_processes), strict=True
+        ):
             if state == "refused":
                 report.refused[clip.clip_id] = reason
             else:
@@ -216,6 +218,19 @@ def stored_frames(frames: Iterable[bytes | np.ndarray], image_size: int, where: 
     return stored
 
 
+def map_over_processes(work: Callable, items: Sequence, num_processes: int) -> Iterator:
+    """`map` over processes, results in order; the first exception stops it."""
+    if num_processes == 1:
+        yield from map(work, items)
+        return
+    # Forking a process in which JAX runs threads can lock up.
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        pool = concurrent.futures.ProcessPoolExecutor(num_processes, mp_context=context)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        yield from pool.map(work, items)
+
+
 def _list_hash(expected: dict[str, str]) -> str:
     lines = (f"{clip_id},{split}\n" for clip_id, split in sorted(expected.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
@@ -257,16 +272,3 @@ class _Prepare:
         except UserError as err:
             return "refused", str(err)
         return "prepared", ""
-
-
-def _map(work: Callable, items: Sequence, num_processes: int) -> Iterator:
-    """`map` over processes, results in order; the first exception stops it."""
-    if num_processes == 1:
-        yield from map(work, items)
-        return
-    # Forking a process in which JAX runs threads can lock up.
-    context = multiprocessing.get_context("spawn")
-    with contextlib.ExitStack() as stack:
-        pool = concurrent.futures.ProcessPoolExecutor(num_processes, mp_context=context)
-        stack.callback(pool.shutdown, cancel_futures=True)
-        yield from pool.map(work, items)

@@ -316,7 +316,10 @@ def _read_parameters(folder: Path) -> FaceParameters:
 
 
 class NewFolder:
-    """Context in which a folder is filled under a hidden name and renamed at the end."""
+    """Context in which a folder is filled under a hidden name and renamed at the end.
+
+    After an exception, or if the block has deleted the folder, nothing stays.
+    """
 
     def __init__(self, final: Path):
         self._final = final
@@ -330,6 +333,8 @@ class NewFolder:
     def __exit__(self, error_type, error, traceback) -> None:
         if error_type is not None:
             shutil.rmtree(self._hidden, ignore_errors=True)
+            return
+        if not self._hidden.exists():
             return
         if self._final.exists():
             # A folder cannot be renamed onto one that is not empty.
