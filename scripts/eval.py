@@ -2,7 +2,8 @@
 
     python scripts/eval.py runs/demo --out metrics.json
 
-As `python -m reenact_jax.evaluate`, by the run's folder alone and without pictures.
+As `python -m reenact_jax.evaluate`, by the run's folder alone and without pictures. The pairs are
+those packed with the dataset, or those of a list (--pairs, a CSV file of scripts/draw_pairs.py).
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from reenact_jax.config import from_json
 from reenact_jax.data.frames import open_pairs
+from reenact_jax.data.pair_lists import open_listed_pairs
 from reenact_jax.errors import run_command
 from reenact_jax.files import write_text
 from reenact_jax.inference.evaluation import evaluate, table
@@ -20,7 +22,11 @@ from reenact_jax.inference.run import load_run
 def main(options: argparse.Namespace) -> None:
     folder = Path(options.run)
     config = from_json(folder / "config.json")
-    pairs = open_pairs(config.data.data_dir, config.data.name)
+    data = config.data
+    if options.pairs:
+        pairs = open_listed_pairs(options.pairs, data.data_dir, options.dataset or data.name)
+    else:
+        pairs = open_pairs(data.data_dir, options.dataset or data.name)
     report = evaluate(load_run(config, folder), pairs)
     out = Path(options.out) if options.out else folder / "metrics.json"
     write_text(out, json.dumps(report, indent=2) + "\n")
@@ -34,4 +40,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("run", help="folder of a trained run, such as runs/demo")
     parser.add_argument("--out", help="JSON file to write; default RUN/metrics.json")
+    parser.add_argument("--pairs", help="CSV list of pairs, instead of those of the dataset")
+    parser.add_argument("--dataset", help="another packed dataset than the run's, such as celebv")
     run_command(main, parser.parse_args())
