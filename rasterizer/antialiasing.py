@@ -89,15 +89,42 @@ def _antialias(image, vertices_clip, triangles, fragments, edges, cull_backfaces
     codes = crossing_edges(fixed_vertices, edges, depth, cull_backfaces=cull_backfaces)
     share = _share_of_rows(jnp.sum(codes >= 0, axis=1, dtype=jnp.int32))
     active = jnp.any(codes >= 0, axis=1).reshape(-1)
-    # Outlines are lines: usually they touch few pixels, and the work is in proportion to those.
-    few = min(4 * sum(depth.shape), active.size)
     number = largest_of_batch(jnp.sum(active, dtype=jnp.int32))
-    # Computed again backwards: each branch would have to keep the other's intermediate values too.
-    blend_few, blend_all = (
-        jax.checkpoint(functools.partial(_blend, size=size)) for size in (few, active.size)
-    )
-    ends, operands = edges.ends, (codes, active, share, depth)
-    return lax.cond(number <= few, blend_few, blend_all, image, vertices_clip, ends, *operands)
+    # Outlines are lines: they touch few of the pairs, which stand first in `pairs`. Images full of
+    # outlines take as many more steps as they need.
+    chunk = min(4 * sum(depth.shape), active.size)
+    num_chunks = -(-active.size // chunk)
+    (pairs,) = jnp.nonzero(active, size=num_chunks * chunk, fill_value=active.size)
+    pairs = pairs.astype(jnp.int32).reshape(num_chunks, chunk)
+
+    def blend(total, image, vertices_clip, pairs):
+        change = _changes(image, vertices_clip, edges.ends, codes, share, depth, pairs)
+        return _add(total, *change)
+
+    # Computed again backwards, so that nothing is kept per step.
+    @jax.checkpoint
+    def step(total, image, vertices_clip, start, pairs):
+        arguments = (total, image, vertices_clip, pairs)
+        return lax.cond(start < number, blend, lambda total, *_: total, *arguments)
+
+    @jax.checkpoint
+    def blend_rest(total, image, vertices_clip):
+        def body(total, work):
+            return step(total, image, vertices_clip, *work), None
+
+        starts = chunk * lax.iota(jnp.int32, num_chunks)
+        return lax.scan(body, total, (starts[1:], pairs[1:]))[0]
+
+    total = jax.checkpoint(blend)(image, image, vertices_clip, pairs[0])
+    if num_chunks == 1:
+        return total
+    arguments = (total, image, vertices_clip)
+    return lax.cond(number > chunk, blend_rest, lambda total, *_: total, *arguments)
+
+
+def _add(image, target, change) -> jax.Array:
+    flat = image.reshape(-1, image.shape[-1])
+    return flat.at[target].add(change, mode="promise_in_bounds").reshape(image.shape)
 
 
 def _depth(vertices_clip, triangles, fragments) -> jax.Array:
@@ -139,12 +166,14 @@ def _share_of_rows(count: jax.Array) -> jax.Array:
     return totals[0] / jnp.maximum(totals[0] + totals[1], 1)
 
 
-def _blend(image, vertices_clip, ends, codes, active, share, depth, *, size: int) -> jax.Array:
-    """Adds to the image what the first `size` active pairs of pixels contribute."""
+def _changes(image, vertices_clip, ends, codes, share, depth, pairs):
+    """What some pairs of neighbouring pixels contribute, 2 H W standing for none.
+
+    Returns (target, change): flat pixels (N, LINES) int32 and what to add there (N, LINES, C).
+    """
     height, width, channels = image.shape
     num_pixels = height * width
-    (pair,) = jnp.nonzero(active, size=size, fill_value=2 * num_pixels)
-    pair = jnp.broadcast_to(pair.astype(jnp.int32)[:, None], (size, LINES))
+    pair = jnp.broadcast_to(pairs[:, None], (pairs.shape[0], LINES))
     exists = pair < 2 * num_pixels
     pair = jnp.where(exists, pair, 0)
     part = lax.broadcasted_iota(jnp.int32, pair.shape, 1)
@@ -176,8 +205,7 @@ def _blend(image, vertices_clip, ends, codes, active, share, depth, *, size: int
     weight = jnp.where(is_row, weight, 1 - weight).astype(place.dtype) / LINES
     moved = jnp.where(reliable, weight * (place - lax.stop_gradient(place)), 0)
     motion = moved.astype(image.dtype)[..., None] * _difference(exists, *at_edge)
-    changed = flat.at[target].add(value + motion, mode="promise_in_bounds")
-    return changed.reshape(image.shape)
+    return target, value + motion
 
 
 def _take(table, index):

@@ -150,13 +150,13 @@ def _follow(a, b, plan, num_rows, num_columns, depth_image) -> jax.Array:
         count = num_rows.astype(jnp.int64) + num_columns.astype(jnp.int64)
         ends = jnp.cumsum(count)
         starts = ends - count
-        last = largest_of_batch(ends[-1])
-        state = (jnp.full((num_slots + 1,), _NOTHING, jnp.int64), jnp.zeros((), jnp.int64))
+        steps = lax.convert_element_type((ends[-1] + (_CHUNK - 1)) // _CHUNK, jnp.int32)
+        buffer = jnp.full((num_slots + 1,), _NOTHING, jnp.int64)
+    steps = largest_of_batch(steps)
 
-    def step(state):
-        buffer, done = state
+    def step(number, buffer):
         with jax.enable_x64(True):
-            item = done + lax.iota(jnp.int64, _CHUNK)
+            item = number.astype(jnp.int64) * _CHUNK + lax.iota(jnp.int64, _CHUNK)
             # The number of edges whose crossings end at or before this one is the edge's index.
             edge = jnp.searchsorted(ends, item, side="right", method="scan")
             edge = jnp.minimum(edge, len(ends) - 1).astype(jnp.int32)
@@ -168,13 +168,9 @@ def _follow(a, b, plan, num_rows, num_columns, depth_image) -> jax.Array:
         code = 2 * edge + upper_is_inside
         with jax.enable_x64(True):
             packed = (key.astype(jnp.int64) << np.int64(32)) | code.astype(jnp.int64)
-            return buffer.at[slot].min(packed, mode="promise_in_bounds"), done + _CHUNK
+            return buffer.at[slot].min(packed, mode="promise_in_bounds")
 
-    def unfinished(state):
-        with jax.enable_x64(True):
-            return state[1] < last
-
-    buffer = lax.while_loop(unfinished, step, state)[0][:-1]
+    buffer = lax.fori_loop(0, steps, step, buffer)[:-1]
     with jax.enable_x64(True):
         code = lax.convert_element_type(buffer & np.int64(2**32 - 1), jnp.int32)
         code = jnp.where(buffer == _NOTHING, np.int32(-1), code)
