@@ -11,6 +11,8 @@ import dataclasses
 
 import numpy as np
 
+from reenact_jax.face_model.procedural.parts import Parts, quads
+
 # Knots of the rows, crown to neck: (name, number of intervals down to the next knot in `light`).
 ROW_KNOTS = (
     ("crown", 1),
@@ -115,19 +117,6 @@ def _spread(knots: tuple, density: float, to_coordinate) -> np.ndarray:
     return np.concatenate([*values, [to_coordinate(knots[-1][0])]])
 
 
-def _quads(grid: np.ndarray) -> np.ndarray:
-    """Triangles of a (rows, columns) grid of ids, counter-clockwise where rows run down and
-    columns to the right; quads with repeated corners keep what is left of them."""
-    a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:]
-    # The diagonal changes from quad to quad: no direction is preferred in the shading.
-    odd = (np.add.outer(np.arange(a.shape[0]), np.arange(a.shape[1])) % 2)[..., None, None] == 1
-    falling = np.stack([np.stack([a, c, d], -1), np.stack([a, d, b], -1)], axis=-2)
-    rising = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=-2)
-    triangles = np.where(odd, falling, rising).reshape(-1, 3)
-    i, j, k = triangles.T
-    return triangles[(i != j) & (j != k) & (k != i)]
-
-
 def make_half_chart(density: float) -> HalfChart:
     """Lays out the half head; `density` multiplies the number of intervals along each axis."""
     row_knots = tuple((float(i), count) for i, (_, count) in enumerate(ROW_KNOTS))
@@ -165,14 +154,14 @@ def make_half_chart(density: float) -> HalfChart:
     middle = np.zeros(num_skin, bool)
     middle[grid[:, 0]] = middle[grid[:, -1]] = True
 
-    parts = _Parts(middle)
+    parts = Parts(middle)
     # Quads between the two rims are the opening: they are left out.
     for start, stop in zip(
         (0, slit_rows["lids"][1], slit_rows["mouth"][1]),
         (slit_rows["lids"][1], slit_rows["mouth"][1], num_rows),
         strict=True,
     ):
-        parts.triangles.append(_quads(grid[start:stop]))
+        parts.triangles.append(quads(grid[start:stop]))
 
     bags = {}
     for name, inner_rows in (("mouth", max(6, round(6 * density))), ("lids", 4)):
@@ -182,7 +171,7 @@ def make_half_chart(density: float) -> HalfChart:
         free = bag[0] != bag[-1]
         bag[:, ~free] = bag[0, ~free]
         bag[1:-1, free] = parts.new(inner_rows, int(free.sum()), first_in_middle=name == "mouth")
-        parts.triangles.append(_quads(bag))
+        parts.triangles.append(quads(bag))
         bags[name] = bag
 
     def count(light: int) -> int:
@@ -203,7 +192,7 @@ def make_half_chart(density: float) -> HalfChart:
     hair = parts.new(hair_hem + 1 + HAIR_INNER_ROWS, len(hair_columns), both_in_middle=True)
     hair[0] = hair[0, 0]
     for sheet in (*teeth, tongue, lashes, hair):
-        parts.triangles.append(_quads(sheet))
+        parts.triangles.append(quads(sheet))
 
     # The crown of the hair is one vertex: what it leaves unused is taken out.
     triangles = np.concatenate(parts.triangles)
@@ -232,41 +221,6 @@ def make_half_chart(density: float) -> HalfChart:
         num_skin=num_skin,
         middle=parts.middle[kept],
     )
-
-
-class _Parts:
-    """Hands out vertex ids for one part after the other and gathers the triangles."""
-
-    def __init__(self, middle: np.ndarray):
-        self.triangles: list[np.ndarray] = []
-        self.middle = middle
-
-    @property
-    def num_vertices(self) -> int:
-        return len(self.middle)
-
-    def new(
-        self,
-        rows: int,
-        columns: int,
-        *,
-        first_in_middle: bool = False,
-        both_in_middle: bool = False,
-    ) -> np.ndarray:
-        """(rows, columns) ids; the first (or first and last) column on the plane of symmetry."""
-        on_middle = np.zeros((rows, columns), bool)
-        on_middle[:, 0] = first_in_middle or both_in_middle
-        on_middle[:, -1] |= both_in_middle
-        ids = self.num_vertices + np.arange(rows * columns).reshape(rows, columns)
-        self.middle = np.concatenate([self.middle, on_middle.reshape(-1)])
-        return ids
-
-    def polar(self, rings: int, sectors: int) -> np.ndarray:
-        """(rings, sectors) ids round a pole, and their triangles."""
-        ids = self.new(1, 1)[0, 0] * np.ones((rings, sectors), int)
-        ids[1:] = self.new(rings - 1, sectors)
-        self.triangles.append(_quads(np.concatenate([ids, ids[:, :1]], axis=1)))
-        return ids
 
 
 def partner_ids(chart: HalfChart) -> np.ndarray:
