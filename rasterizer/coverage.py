@@ -109,7 +109,7 @@ def _draw_dense(buffer, corners, boxes: Boxes, pending, member, size: int, targe
     edges = affine_edge_functions(corners, boxes.column, boxes.row, size, target)
     right = jnp.where(member, boxes.right, -1)
     index = order % target.num_triangles
-    keys = window_keys(corners, edges, index, right, boxes.down, size, target)
+    keys = window_keys(corners, edges, index, right, boxes.down, size, target, affine=True)
     column, row = boxes.column.astype(jnp.int32), boxes.row.astype(jnp.int32)
     pixel = window_pixels(column, row, order // target.num_triangles, size, target)
 

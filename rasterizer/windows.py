@@ -133,25 +133,26 @@ def may_cover(edges: EdgeFunctions, size: int) -> jax.Array:
     return ~(above & below)
 
 
-def window_keys(corners, edges: EdgeFunctions, index, right, down, size: int, target: Target):
+def window_keys(
+    corners, edges: EdgeFunctions, index, right, down, size: int, target: Target, *, affine: bool
+) -> jax.Array:
     """Keys (size * size, K) int64 of K windows: a depth key, NOTHING, or UNDECIDED.
 
     Args:
-      corners: (K,) each, of triangles in front of the camera.
-      edges: affine edge functions of the same windows; an infinite error leaves every pixel
-        undecided.
+      corners, edges: (K,) each; the edge functions of the same windows.
       index: (K,) int32 index of the triangle within its picture.
       right, down: (K,) float32, how many pixels to the right of and below the first one count.
+      affine: all triangles are in front of the camera; cheaper.
     """
     dx, dy = _cells(size)
     dx, dy = dx.astype(jnp.float32), dy.astype(jnp.float32)
-    at_a, at_b, at_c = (
+    values = [
         at[None] + dx * by_x[None] + dy * by_y[None]
         for at, by_x, by_y in zip(edges.at, edges.by_x, edges.by_y, strict=True)
-    )
+    ]
     error = edges.error[None]
-    lowest = jnp.minimum(jnp.minimum(at_a, at_b), at_c)
-    highest = jnp.maximum(jnp.maximum(at_a, at_b), at_c)
+    lowest = jnp.minimum(jnp.minimum(values[0], values[1]), values[2])
+    highest = jnp.maximum(jnp.maximum(values[0], values[1]), values[2])
     counts = (dx <= right[None]) & (dy <= down[None])
     outside = (lowest < -error) & (highest > error)
     inside = highest < -error
@@ -159,12 +160,25 @@ def window_keys(corners, edges: EdgeFunctions, index, right, down, size: int, ta
         outside |= lowest > error
     else:
         inside |= lowest > error
-    # Relative to one corner, so that a triangle of constant depth gets exactly that depth.
     a, b, c = corners
-    area = edges.at[0] + edges.at[1] + edges.at[2]
-    inverse_area = 1 / jnp.where(area == 0, 1, area)
-    slope_b, slope_c = (b.z - a.z) * inverse_area, (c.z - a.z) * inverse_area
-    depth = a.z[None] + at_b * slope_b[None] + at_c * slope_c[None]
+    # Relative to one corner, so that a triangle of constant depth gets exactly that depth.
+    if affine:
+        area = edges.at[0] + edges.at[1] + edges.at[2]
+        inverse_area = 1 / jnp.where(area == 0, 1, area)
+        slope_b, slope_c = (b.z - a.z) * inverse_area, (c.z - a.z) * inverse_area
+        depth = a.z[None] + values[1] * slope_b[None] + values[2] * slope_c[None]
+    else:
+        front = in_front(corners)
+        reference = jnp.where(front, a.z, 0)
+        total = values[0] + values[1] + values[2]
+        homogeneous = sum(v * k.w[None] for v, k in zip(values, corners, strict=True))
+        rise = sum(v * (k.z - reference * k.w)[None] for v, k in zip(values, corners, strict=True))
+        depth = reference[None] + rise / jnp.where(homogeneous == 0, 1, homogeneous)
+        # See `exact_window_keys`: where the interpolated w is negative is the mirrored part.
+        product, unsure = total * homogeneous, 4 * error
+        sure = (jnp.abs(total) > unsure) & (jnp.abs(homogeneous) > unsure)
+        outside |= ~front[None] & sure & (product < 0)
+        inside &= front[None] | (sure & (product > 0))
     key = _key(depth, index[None])
     with jax.enable_x64(True):
         unknown = jnp.where(~counts | outside, NOTHING, UNDECIDED)

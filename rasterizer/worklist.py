@@ -20,12 +20,10 @@ from jax import lax
 from rasterizer.queues import Queue, append, empty_queue, indices_where, pop, running_count
 from rasterizer.windows import (
     Target,
-    affine_edge_functions,
     any_undecided,
     edge_functions,
     exact_window_keys,
     gather_corners,
-    in_front,
     keep_nearest,
     may_cover,
     take,
@@ -134,12 +132,10 @@ def draw_listed(
         column, row, index, picture = place_of(triangle, pixel)
         corners = corners_of(triangle)
         first = column.astype(jnp.float32), row.astype(jnp.float32)
-        edges = affine_edge_functions(corners, *first, _WINDOW, target)
-        # What crosses the camera plane is decided exactly.
-        edges = edges._replace(error=jnp.where(in_front(corners), edges.error, jnp.inf))
+        edges = edge_functions(corners, *first, _WINDOW, target)
         right = jnp.where(exists, target.width - 1 - column, -1).astype(jnp.float32)
         down = (target.height - 1 - row).astype(jnp.float32)
-        keys = window_keys(corners, edges, index, right, down, _WINDOW, target)
+        keys = window_keys(corners, edges, index, right, down, _WINDOW, target, affine=False)
         pixels = window_pixels(column, row, picture, _WINDOW, target)
         buffer = _draw_apart(state.buffer, pixels, keys, exists[0])
         undecided = append(state.undecided, any_undecided(keys), triangle, pixel)
