@@ -18,6 +18,19 @@ _COMPARE = flags.DEFINE_bool("compare", False, "Put source and driving frame bes
 _TRANSFER = flags.DEFINE_enum(
     "transfer", "all", ["all", "pose", "expression"], "What is taken from the driver."
 )
+_SMOOTH = flags.DEFINE_bool("smooth", True, "Remove the jitter of the driver's fit.")
+_ON_MISSING = flags.DEFINE_enum(
+    "on_missing",
+    "hold",
+    ["hold", "interpolate", "skip", "fail"],
+    "What becomes of driving frames without a face.",
+)
+_SOURCE_FACE = flags.DEFINE_string(
+    "source_face", "largest", "Which face: largest, or an index from 0, left to right."
+)
+_DRIVING_FACE = flags.DEFINE_string(
+    "driving_face", "largest", "Which face: largest, or an index from 0, left to right."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -25,7 +38,9 @@ def main(argv: list[str]) -> None:
     from reenact_jax.config import from_json
     from reenact_jax.inference.reenactment import write_reenactment
     from reenact_jax.inference.run import load_run
+    from reenact_jax.tracking.choice import parse_face
 
+    source_face, driving_face = parse_face(_SOURCE_FACE.value), parse_face(_DRIVING_FACE.value)
     folder = Path(_RUN.value)
     run = load_run(from_json(folder / "config.json"), folder)
     out = Path(_OUT.value)
@@ -37,6 +52,10 @@ def main(argv: list[str]) -> None:
         compare=_COMPARE.value,
         transfer_pose=_TRANSFER.value in ("all", "pose"),
         transfer_expression=_TRANSFER.value in ("all", "expression"),
+        smooth=_SMOOTH.value,
+        on_missing=_ON_MISSING.value,
+        source_face=source_face,
+        driving_face=driving_face,
     )
     print(f"written: {out}")
 

@@ -19,7 +19,9 @@ from reenact_jax.data import prepared
 from reenact_jax.errors import UserError, run_command
 from reenact_jax.face_model.ict import load_ict_facekit
 from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.tracking.choice import LARGEST, parse_face
 from reenact_jax.tracking.landmarks import FaceLandmarker
+from reenact_jax.tracking.missing import ON_MISSING
 from reenact_jax.tracking.overlay import draw_overlay
 from reenact_jax.tracking.track import TrackedClip, track_video
 
@@ -27,6 +29,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 
 
 def main(options: argparse.Namespace) -> None:
+    options.face = parse_face(options.face)
     videos = find_videos(options.videos)
     unknown = set(options.test) - {person for _, person in videos.values()}
     if unknown:
@@ -40,7 +43,12 @@ def main(options: argparse.Namespace) -> None:
         name=options.name,
         image_size=options.image_size,
         face_model=model,
-        specification=f"stride={options.stride}, max_frames={options.max_frames}, {options.format}",
+        specification=", ".join(
+            [
+                f"stride={options.stride}, max_frames={options.max_frames}, {options.format}",
+                f"face={options.face}, on_missing={options.on_missing}",
+            ]
+        ),
     )
     failures = []
     with FaceLandmarker(options.landmarker) as landmarker:
@@ -111,7 +119,8 @@ def track(
             image_size=options.image_size,
             stride=options.stride,
             max_frames=options.max_frames,
-            on_missing="drop",
+            on_missing=options.on_missing,
+            face=options.face,
             landmarker=landmarker,
             progress=lambda _: bar.update(),
         )
@@ -142,6 +151,15 @@ if __name__ == "__main__":
     parser.add_argument("--image-size", type=int, default=256, help="side of the frames")
     parser.add_argument("--stride", type=int, default=1, help="take every so many-th frame")
     parser.add_argument("--max-frames", type=int, help="take at most so many frames of a video")
+    parser.add_argument(
+        "--on-missing",
+        choices=ON_MISSING,
+        default="skip",
+        help="frames without a face (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--face", default=LARGEST, help="largest, or an index from 0, left to right"
+    )
     parser.add_argument("--format", choices=("png", "jpg"), default="png")
     parser.add_argument("--overlays", type=Path, help="folder for videos of the fit")
     parser.add_argument("--landmarker", type=Path, help="path of face_landmarker.task")

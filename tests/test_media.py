@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from reenact_jax import media
+from tests.helpers.timed_video import write_timed_video
 
 pytest.importorskip("av")
 
@@ -200,3 +201,85 @@ def test_the_writer_names_a_folder_that_is_not_there(tmp_path):
         write_video(tmp_path / "gone" / "a.mp4", [gradient()])
     with pytest.raises(media.MediaError, match=r"suffix \.mp4"):
         media.VideoWriter(tmp_path / "a.avi", 25)
+
+
+def moving(count: int) -> list[np.ndarray]:
+    """Frames with detail enough that every one takes some hundred bytes."""
+    rng = np.random.default_rng(0)
+    base = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    noise = rng.integers(0, 255, (count, 24, 24, 3), np.uint8)
+    frames = [np.roll(base, 3 * k, axis=1) for k in range(count)]
+    for frame, patch in zip(frames, noise, strict=True):
+        frame[:24, :24] = patch
+    return frames
+
+
+def test_a_damaged_frame_in_the_middle_is_named(tmp_path):
+    path = write_video(tmp_path / "bad.mp4", moving(40))
+    whole = path.read_bytes()
+    first, last = whole.index(b"mdat") + 8, whole.index(b"moov")
+    errors = []
+    for start in np.linspace(first + 4000, last - 4000, 9).astype(int):
+        for length in (50, 600):
+            path.write_bytes(whole[:start] + bytes(length) + whole[start + length :])
+            try:
+                # Some damage no decoder can see: the bits say something else, but they say it.
+                assert len(list(media.iterate_video(path))) == 40
+            except media.MediaError as error:
+                errors.append(str(error))
+    for error in errors:
+        assert "bad.mp4: frame " in error
+    # Frames that the decoder gives up, and frames that it patches up.
+    assert any("cannot be decoded" in error for error in errors)
+    assert any("is damaged" in error for error in errors)
+
+
+def test_a_video_that_was_not_copied_whole_is_named(tmp_path):
+    av = pytest.importorskip("av")
+    whole = write_video(tmp_path / "whole.mp4", moving(40))
+    path = tmp_path / "cut.mp4"
+    # With the index in front the file opens, however little of it is there.
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(path), "w", options={"movflags": "faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert len(list(media.iterate_video(path))) == 40
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(media.MediaError, match=r"cut\.mp4: .*(breaks off after|damaged|decoded)"):
+        list(media.iterate_video(path))
+
+
+def test_times_of_frames_are_those_of_the_file(tmp_path):
+    milliseconds = [0, 33, 67, 150, 400]
+    path = write_timed_video(tmp_path / "a.mp4", moving(5), milliseconds)
+    seconds = [time for time, _ in media.iterate_timed_video(path)]
+    np.testing.assert_allclose(np.subtract(seconds, seconds[0]) * 1000, milliseconds, atol=0.5)
+    seconds = [time for time, _ in media.iterate_timed_video(path, stride=2)]
+    np.testing.assert_allclose(np.subtract(seconds, seconds[0]) * 1000, milliseconds[::2], atol=0.5)
+
+
+def test_a_constant_rate_shows_every_frame_once():
+    for fps in (Fraction(25), Fraction(30000, 1001), Fraction(25, 3)):
+        exact = 7.5 + np.arange(40) / float(fps)
+        for seconds in (exact, np.round(exact, 3), exact[:1]):  # some containers count in ms
+            shown, rate = media.constant_rate(seconds, fps)
+            np.testing.assert_array_equal(shown, np.arange(len(seconds)))
+            assert rate == fps
+
+
+def test_a_variable_rate_becomes_the_usual_one_and_keeps_the_duration():
+    rng = np.random.default_rng(0)
+    seconds = np.cumsum(np.where(rng.random(300) < 0.2, 3, 1) * (1001 / 30000))
+    shown, rate = media.constant_rate(seconds, Fraction(20))
+    assert rate == Fraction(30000, 1001)
+    ticks = seconds[0] + np.arange(len(shown)) / float(rate)
+    assert abs(ticks[-1] - seconds[-1]) <= 0.5 / float(rate)
+    # What is shown is the nearest picture in time, by looking at all of them.
+    nearest = np.abs(seconds - ticks[:, None]).min(axis=1)
+    np.testing.assert_allclose(np.abs(seconds[shown] - ticks), nearest, atol=1e-9)
+    assert (np.diff(shown) >= 0).all()

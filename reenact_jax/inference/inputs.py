@@ -30,7 +30,13 @@ class Clip:
 
 
 def load_clip(
-    path: Path, face_model: MorphableModel, image_size: int, *, on_missing: str = "hold"
+    path: Path,
+    face_model: MorphableModel,
+    image_size: int,
+    *,
+    on_missing: str = "hold",
+    face: str | int = "largest",
+    smooth: bool = False,
 ) -> Clip:
     """Reads a prepared clip (a folder), or tracks the face in a picture or video.
 
@@ -39,23 +45,40 @@ def load_clip(
       face_model: the model to fit, or that of the prepared clip.
       image_size: side of the frames.
       on_missing: frames of a video without a face: `hold` keeps them with the fit of the frame
-        before (a driver, whose frames all count), `drop` leaves them out (a source).
+        before (a driver, whose frames all count), `skip` leaves them out (a source); more in
+        `tracking.track.track_video`.
+      face: which face of several is tracked, see `tracking.choice.choose_faces`.
+      smooth: remove the jitter of fits.
 
     Raises:
       UserError: if the file is missing, cannot be decoded, shows no face, or if the prepared clip
         belongs to another face model.
     """
     if path.is_dir():
-        return _load_prepared(path, face_model, image_size)
+        clip = _load_prepared(path, face_model, image_size)
+        if smooth:
+            from reenact_jax.tracking.smoothing import smooth_parameters
+
+            clip = dataclasses.replace(
+                clip, parameters=smooth_parameters(clip.parameters, clip.fps)
+            )
+        return clip
     if not path.exists():
         raise UserError(f"{path} is not there: expected a picture, a video or a prepared clip")
     # The tracker's libraries are slow to load and part of an extra.
     from reenact_jax.tracking.track import track_image, track_video
 
     if media.is_image(path):
-        tracked = track_image(path, face_model, image_size=image_size)
+        tracked = track_image(path, face_model, image_size=image_size, face=face)
     else:
-        tracked = track_video(path, face_model, image_size=image_size, on_missing=on_missing)
+        tracked = track_video(
+            path,
+            face_model,
+            image_size=image_size,
+            on_missing=on_missing,
+            face=face,
+            smooth=smooth,
+        )
     return Clip(tracked.frames, tracked.parameters, tracked.fps)
 
 

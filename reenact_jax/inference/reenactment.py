@@ -57,6 +57,10 @@ def write_reenactment(
     compare: bool = False,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
+    smooth: bool = True,
+    on_missing: str = "hold",
+    source_face: str | int = "largest",
+    driving_face: str | int = "largest",
 ) -> None:
     """Reenacts files and writes a video with the driver's frame rate.
 
@@ -67,13 +71,23 @@ def write_reenactment(
       out: MP4 file to write; replaced only when it is complete.
       compare: put source and driving frame beside the result.
       transfer_pose, transfer_expression: what is taken from the driver.
+      smooth: remove the jitter of the driver's fit.
+      on_missing: frames of the driver without a face, see `load_clip`.
+      source_face, driving_face: which face of several, see `load_clip`.
 
     Raises:
       UserError: see `load_clip`.
     """
     size = run.config.image_size
-    source = load_clip(source_path, run.face_model, size, on_missing="drop")
-    driving = load_clip(driving_path, run.face_model, size)
+    source = load_clip(source_path, run.face_model, size, on_missing="skip", face=source_face)
+    driving = load_clip(
+        driving_path,
+        run.face_model,
+        size,
+        on_missing=on_missing,
+        face=driving_face,
+        smooth=smooth,
+    )
     pictures = reenact_clip(
         run,
         source,

@@ -22,6 +22,9 @@ ASSET_URL = (
 
 NUM_LANDMARKS = 478
 
+# Faces looked for in one picture.
+_MAX_FACES = 4
+
 # The detector sees the frame at 128 pixels. Where it finds nothing it looks again into squares:
 # around the last known face with this much room, and with these sides (of the frame's shorter
 # side) at overlapping places.
@@ -40,6 +43,16 @@ class Landmarks:
 
     points: np.ndarray
     scores: dict[str, float]
+
+    @property
+    def centre(self) -> np.ndarray:
+        """(2,) middle of the points' box."""
+        return (self.points.min(axis=0) + self.points.max(axis=0)) / 2
+
+    @property
+    def side(self) -> float:
+        """The longer side of the points' box."""
+        return float(np.ptp(self.points, axis=0).max())
 
 
 def find_asset(path: str | os.PathLike | None = None) -> Path:
@@ -73,7 +86,7 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
 
 
 class FaceLandmarker:
-    """Finds one face per frame. A context manager; frames are treated independently."""
+    """Finds faces in pictures. A context manager; pictures are treated independently."""
 
     def __init__(self, asset: str | os.PathLike | None = None):
         """
@@ -98,7 +111,7 @@ class FaceLandmarker:
         options = FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(asset)),
             output_face_blendshapes=True,
-            num_faces=1,
+            num_faces=_MAX_FACES,
         )
         self._landmarker = FaceLandmarker.create_from_options(options)
 
@@ -115,37 +128,49 @@ class FaceLandmarker:
             self._landmarker = None
 
     def detect(self, frame: np.ndarray, last: Landmarks | None = None) -> Landmarks | None:
-        """Looks for a face in uint8 RGB (H, W, 3).
+        """One face of a picture: the nearest to the last one, or the largest without a last one.
 
-        Faces too small for the detector are found by looking again into square parts of the frame.
+        Args and what is done for small faces: see `detect_all`.
+        """
+        found = self.detect_all(frame, last)
+        if last is None:
+            return max(found, key=lambda face: face.side, default=None)
+        return min(
+            found, key=lambda face: float(np.hypot(*(face.centre - last.centre))), default=None
+        )
+
+    def detect_all(self, frame: np.ndarray, last: Landmarks | None = None) -> list[Landmarks]:
+        """Looks for faces in uint8 RGB (H, W, 3).
+
+        Where the whole frame shows none, square parts of it are looked into, until one shows any:
+        that finds faces too small for the detector.
 
         Args:
           frame: the picture.
-          last: the face found last in this clip, if any: where to look again first.
+          last: a face found last in this clip, if any: where to look again first.
 
         Returns:
-          The face, or None where there is none.
+          At most four faces.
         """
         found = self._detect_in(frame, 0, 0, *frame.shape[:2])
-        if found is not None:
-            return found
-        for left, top, side in _second_looks(*frame.shape[:2], last):
+        for left, top, side in [] if found else _second_looks(*frame.shape[:2], last):
             found = self._detect_in(frame, left, top, side, side)
-            if found is not None:
-                return found
-        return None
+            if found:
+                break
+        return found
 
     def _detect_in(
         self, frame: np.ndarray, left: int, top: int, height: int, width: int
-    ) -> Landmarks | None:
+    ) -> list[Landmarks]:
         part = np.ascontiguousarray(frame[top : top + height, left : left + width])
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
         result = self._landmarker.detect(image)
-        if not result.face_landmarks:
-            return None
-        points = np.asarray([[point.x, point.y] for point in result.face_landmarks[0]], np.float32)
-        scores = {item.category_name: item.score for item in result.face_blendshapes[0]}
-        return Landmarks(points * np.float32([width, height]) + np.float32([left, top]), scores)
+        faces = []
+        for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
+            points = np.asarray([[point.x, point.y] for point in points], np.float32)
+            points = points * np.float32([width, height]) + np.float32([left, top])
+            faces.append(Landmarks(points, {item.category_name: item.score for item in scores}))
+        return faces
 
 
 def _second_looks(height: int, width: int, last: Landmarks | None) -> list[tuple[int, int, int]]:
@@ -153,9 +178,8 @@ def _second_looks(height: int, width: int, last: Landmarks | None) -> list[tuple
     squares = []
     shorter = min(height, width)
     if last is not None:
-        low, high = last.points.min(axis=0), last.points.max(axis=0)
-        side = int(min(max(_ROOM * (high - low).max(), 16), shorter))
-        left, top = np.clip((low + high - side) / 2, 0, [width - side, height - side])
+        side = int(min(max(_ROOM * last.side, 16), shorter))
+        left, top = np.clip(last.centre - side / 2, 0, [width - side, height - side])
         squares.append((int(left), int(top), side))
     for fraction in _SECOND_LOOK_SIDES:
         side = int(shorter * fraction)

@@ -8,9 +8,10 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 
+import jax
 import numpy as np
 
 from reenact_jax import media
@@ -18,11 +19,12 @@ from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.tracking.anchors import NUM_DENSE
+from reenact_jax.tracking.choice import LARGEST, choose_faces
 from reenact_jax.tracking.crop import CropBox, clip_crop, crop_image, landmark_box
 from reenact_jax.tracking.fit import REFERENCE_SIZE, fit_clip, fit_error_px
 from reenact_jax.tracking.landmarks import FaceLandmarker, Landmarks
-
-ON_MISSING = ("drop", "hold", "fail")
+from reenact_jax.tracking.missing import between, stand_ins
+from reenact_jax.tracking.smoothing import smooth_parameters
 
 
 class NoFaceError(UserError):
@@ -37,13 +39,13 @@ class TrackedClip:
       frames: uint8 (T, S, S, 3) RGB.
       parameters: FaceParameters with leaves (T, K), the identity the same in all frames.
       landmarks: float32 (T, 478, 2), MediaPipe's landmarks in [0, 1] across the crop.
-      frame_indices: int (T,), which frame of the video each one is.
-      found: bool (T,), False where the frame before (or the first one found) stands in for a
-        missing face.
+      frame_indices: int (T,), which frame of the video each one is; where the video's frame rate
+        varies, frames may be repeated or left out so that `fps` is constant.
+      found: bool (T,), False where another frame's face stands in for a missing one.
       box: the square that was cut out of every frame.
       fps: frames per second of `frames` (the video's, divided by the stride).
       fit_error_px: float32 (T,), mean distance between landmarks and model in pixels of a
-        256-pixel crop, whatever S is.
+        256-pixel crop, whatever S is; before smoothing.
     """
 
     frames: np.ndarray
@@ -63,7 +65,9 @@ def track_video(
     image_size: int = 256,
     stride: int = 1,
     max_frames: int | None = None,
-    on_missing: str = "drop",
+    on_missing: str = "skip",
+    face: str | int = LARGEST,
+    smooth: bool = False,
     landmarker: FaceLandmarker | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrackedClip:
@@ -77,47 +81,63 @@ def track_video(
       image_size: S, side of the cropped frames.
       stride: every how many frames one is taken.
       max_frames: at most so many frames are taken (from the start), None for all.
-      on_missing: what becomes of a frame without a face: `drop` leaves it out (training data),
-        `hold` keeps it with the face of the frame before (video output), `fail` raises.
+      on_missing: what becomes of a frame without the face: `skip` leaves it out (training data),
+        `hold` keeps it with the face of the frame before, `interpolate` with a face between those
+        before and after (video output), `fail` raises.
+      face: which face of several, see `choose_faces`.
+      smooth: removes jitter, see `smooth_parameters`; off for training data.
       landmarker: to be used for several videos; None makes one.
       progress: called after each examined frame with the number of frames examined.
 
     Raises:
-      NoFaceError: if no frame has a face, or, with `fail`, one has none.
+      NoFaceError: if no frame has the face, or, with `fail`, one has not.
       media.MediaError: if the video cannot be read.
     """
-    if on_missing not in ON_MISSING:
-        raise ValueError(f"on_missing: expected one of {ON_MISSING}, found {on_missing!r}")
     if stride < 1 or (max_frames is not None and max_frames < 1):
         raise ValueError(f"expected stride, max_frames >= 1, found {stride}, {max_frames}")
+    stand_ins(np.ones(1, bool), on_missing)  # an unknown policy is refused before the work
     info = media.probe_video(path)
-    frames = itertools.islice(media.iterate_video(path, stride=stride), max_frames)
+    seconds, seen = [], []
     with _borrowed(landmarker) as tracker:
-        faces = _landmarks_of_video(path, tracker, frames, stride, on_missing, progress)
-    present = [k for k, face in enumerate(faces) if face is not None]
-    if not present:
+        last = None
+        frames = media.iterate_timed_video(path, stride=stride)
+        for time, frame in itertools.islice(frames, max_frames):
+            seconds.append(time)
+            seen.append(tracker.detect_all(frame, last))
+            last = max(seen[-1], key=lambda found: found.side, default=last)
+            if progress is not None:
+                progress(len(seen))
+    faces = choose_faces(seen, face)
+    # The video's frame that each of our frames shows, at a constant rate.
+    shown, fps = media.constant_rate(np.asarray(seconds), info.fps / stride)
+    found = np.asarray([faces[index] is not None for index in shown])
+    if not found.any():
         raise NoFaceError(f"{path}: no face found in {len(faces)} frames")
-    if on_missing == "drop":
-        kept = present
-        standing = present
-    else:
-        kept = list(range(len(faces)))
-        # The last frame with a face, or the first one for what comes before it.
-        standing = [max((p for p in present if p <= k), default=present[0]) for k in kept]
+    if on_missing == "fail" and not found.all():
+        index = int(shown[np.argmin(found)]) * stride
+        raise NoFaceError(f"{path}: no face found in frame {index}")
+    places = stand_ins(found, on_missing)
 
+    fitted = np.unique(shown[found])
     box, positions, parameters, error = _fit_faces(
-        model, [faces[k] for k in present], info.height, info.width
+        model, [faces[index] for index in fitted], info.height, info.width
     )
-    of_frame = np.searchsorted(present, standing)
+    before, after = (np.searchsorted(fitted, shown[rows]) for rows in (places.before, places.after))
+    share = places.share
+    parameters = between(parameters[before], parameters[after], share)
+    positions = positions[before] + share[:, None, None] * (positions[after] - positions[before])
+    if smooth:
+        parameters = _smooth_runs(parameters, places.kept, fps)
+    kept = shown[places.kept]
     return TrackedClip(
         frames=_crops_of_video(path, stride, kept, box, image_size),
-        parameters=parameters[of_frame],
-        landmarks=positions[of_frame],
-        frame_indices=np.asarray(kept) * stride,
-        found=np.asarray(kept) == np.asarray(standing),
+        parameters=parameters,
+        landmarks=positions,
+        frame_indices=kept * stride,
+        found=found[places.kept],
         box=box,
-        fps=info.fps / stride,
-        fit_error_px=error[of_frame],
+        fps=fps,
+        fit_error_px=error[before],
     )
 
 
@@ -126,6 +146,7 @@ def track_image(
     model: MorphableModel,
     *,
     image_size: int = 256,
+    face: str | int = LARGEST,
     landmarker: FaceLandmarker | None = None,
 ) -> TrackedClip:
     """`track_video` for a picture: a clip of one frame (fps 1).
@@ -136,10 +157,10 @@ def track_image(
     """
     image = media.read_image(path)
     with _borrowed(landmarker) as tracker:
-        face = tracker.detect(image)
-    if face is None:
+        (chosen,) = choose_faces([tracker.detect_all(image)], face)
+    if chosen is None:
         raise NoFaceError(f"{path}: no face found in the picture")
-    box, positions, parameters, error = _fit_faces(model, [face], *image.shape[:2])
+    box, positions, parameters, error = _fit_faces(model, [chosen], *image.shape[:2])
     return TrackedClip(
         frames=crop_image(image, box, image_size)[None],
         parameters=parameters,
@@ -164,37 +185,27 @@ def _fit_faces(
     return box, positions, parameters, fit_error_px(model, parameters, pixels)
 
 
-def _landmarks_of_video(
-    path: str | os.PathLike,
-    tracker: FaceLandmarker,
-    frames: Iterator[np.ndarray],
-    stride: int,
-    on_missing: str,
-    progress: Callable[[int], None] | None,
-) -> list[Landmarks | None]:
-    faces = []
-    last = None
-    for frame in frames:
-        face = tracker.detect(frame, last)
-        if face is None and on_missing == "fail":
-            raise NoFaceError(f"{path}: no face found in frame {len(faces) * stride}")
-        last = face or last
-        faces.append(face)
-        if progress is not None:
-            progress(len(faces))
-    return faces
+def _smooth_runs(parameters: FaceParameters, kept: np.ndarray, fps: Fraction) -> FaceParameters:
+    """Smooths every run of consecutive frames by itself."""
+    ends = [*(np.flatnonzero(np.diff(kept) != 1) + 1), len(kept)]
+    starts = [0, *ends[:-1]]
+    runs = [
+        smooth_parameters(parameters[start:end], fps)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *runs)
 
 
 def _crops_of_video(
-    path: str | os.PathLike, stride: int, kept: list[int], box: CropBox, image_size: int
+    path: str | os.PathLike, stride: int, kept: np.ndarray, box: CropBox, image_size: int
 ) -> np.ndarray:
-    """Crops of the frames `kept` (ascending) among every stride-th one."""
+    """Crops of the frames `kept` (ascending, some repeated) among every stride-th one."""
     crops = np.empty((len(kept), image_size, image_size, 3), np.uint8)
-    place = {index: k for k, index in enumerate(kept)}
     frames = media.iterate_video(path, stride=stride)
-    for index, frame in enumerate(itertools.islice(frames, kept[-1] + 1)):
-        if index in place:
-            crops[place[index]] = crop_image(frame, box, image_size)
+    for index, frame in enumerate(itertools.islice(frames, int(kept[-1]) + 1)):
+        places = np.flatnonzero(kept == index)
+        if len(places):
+            crops[places] = crop_image(frame, box, image_size)
     return crops
 
 

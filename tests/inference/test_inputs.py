@@ -32,8 +32,8 @@ def video_with_a_late_face(tmp_path, monkeypatch):
         def __exit__(self, *error):
             pass
 
-        def detect(self, frame, last=None):
-            return Landmarks(points, {}) if frame.mean() > 70 else None
+        def detect_all(self, frame, last=None):
+            return [Landmarks(points, {})] if frame.mean() > 70 else []
 
     monkeypatch.setattr(track, "FaceLandmarker", Tracker)
     monkeypatch.setattr(track, "fit_clip", lambda model, pixels, _: model.zeros((len(pixels),)))
@@ -44,8 +44,8 @@ def video_with_a_late_face(tmp_path, monkeypatch):
     return path, model
 
 
-@pytest.mark.parametrize("on_missing, levels", [("hold", GREY_LEVELS), ("drop", GREY_LEVELS[1:])])
-def test_frames_before_the_first_face_are_kept_or_dropped(
+@pytest.mark.parametrize("on_missing, levels", [("hold", GREY_LEVELS), ("skip", GREY_LEVELS[1:])])
+def test_frames_before_the_first_face_are_kept_or_skipped(
     video_with_a_late_face, on_missing, levels
 ):
     path, model = video_with_a_late_face
@@ -58,13 +58,16 @@ def test_frames_before_the_first_face_are_kept_or_dropped(
 def test_the_source_starts_where_its_face_does_and_the_driver_keeps_its_frames(monkeypatch):
     asked = {}
 
-    def load(path, face_model, size, *, on_missing="hold"):
-        asked[path.name] = on_missing
+    def load(path, face_model, size, *, on_missing, face, smooth=False):
+        asked[path.name] = (on_missing, face, smooth)
         if len(asked) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(reenactment, "load_clip", load)
     run = SimpleNamespace(config=SimpleNamespace(image_size=64), face_model=None)
     with pytest.raises(KeyboardInterrupt):
-        reenactment.write_reenactment(run, Path("me.mp4"), Path("actor.mp4"), Path("out.mp4"))
-    assert asked == {"me.mp4": "drop", "actor.mp4": "hold"}
+        reenactment.write_reenactment(
+            run, Path("me.mp4"), Path("actor.mp4"), Path("out.mp4"), driving_face=1
+        )
+    # The driver is smoothed, the source is one frame.
+    assert asked == {"me.mp4": ("skip", "largest", False), "actor.mp4": ("hold", 1, True)}

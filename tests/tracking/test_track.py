@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from reenact_jax import media
 from reenact_jax.data import prepared
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.ict import load_ict_facekit
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.tracking.fit import fit_error_px
 from reenact_jax.tracking.landmarks import FaceLandmarker, Landmarks
 from reenact_jax.tracking.overlay import draw_overlay
 from reenact_jax.tracking.track import NoFaceError, track_image, track_video
+from tests.helpers.timed_video import write_timed_video
 from tests.helpers.toy_face import toy_face
 
 pytest.importorskip("av")
@@ -31,14 +34,15 @@ CLIPS = ("d0", "d6", "d10", "d12", "d13", "d14", "d19", "d20", "s18", "s29")
 
 @dataclasses.dataclass
 class FakeLandmarker:
-    """Finds a toy face where the frame's brightest square is; none in dark frames."""
+    """Finds a toy face at each bright square of a frame; none in dark frames."""
 
     model: MorphableModel
 
-    def detect(self, frame: np.ndarray, last: Landmarks | None = None) -> Landmarks | None:
-        bright = np.argwhere(frame[..., 1] > 128)
-        if len(bright) == 0:
-            return None
+    def detect_all(self, frame: np.ndarray, last: Landmarks | None = None) -> list[Landmarks]:
+        squares, count = ndimage.label(frame[..., 1] > 128)
+        return [self._face_at(np.argwhere(squares == k + 1)) for k in range(count)]
+
+    def _face_at(self, bright: np.ndarray) -> Landmarks:
         dense = self.model.dense_landmarks
         points = (self.model.mean[dense.vertices] * dense.weights[..., None]).sum(1)
         centre = bright.mean(axis=0)[::-1] + 0.5
@@ -46,22 +50,25 @@ class FakeLandmarker:
         return Landmarks(np.float32(np.concatenate([pixels, np.zeros((10, 2)) + centre])), {})
 
 
+def square_frame(*centres: tuple[int, int]) -> np.ndarray:
+    frame = np.full((120, 160, 3), 30, np.uint8)
+    for x, y in centres:
+        frame[y - 4 : y + 4, x - 4 : x + 4] = 250
+    return frame
+
+
 def square_video(path: Path, centres: list[tuple[int, int] | None]) -> Path:
     """A grey-green video (120 x 160) with a bright square at each centre (x, y)."""
     with media.VideoWriter(path, Fraction(30000, 1001)) as writer:
         for centre in centres:
-            frame = np.full((120, 160, 3), 30, np.uint8)
-            if centre is not None:
-                x, y = centre
-                frame[y - 4 : y + 4, x - 4 : x + 4] = 250
-            writer.write(frame)
+            writer.write(square_frame() if centre is None else square_frame(centre))
     return path
 
 
 MISSING = [None, (60, 60), None, (70, 60), None]
 
 
-def test_frames_without_a_face_are_dropped(tmp_path):
+def test_frames_without_a_face_are_skipped(tmp_path):
     model = toy_face()
     path = square_video(tmp_path / "a.mp4", MISSING)
     clip = track_video(path, model, image_size=64, landmarker=FakeLandmarker(model))
@@ -86,6 +93,84 @@ def test_frames_without_a_face_hold_the_last_one(tmp_path):
     assert clip.frames[1].max() > 200 > clip.frames[2].max()
 
 
+def test_frames_without_a_face_lie_between_their_neighbours(tmp_path):
+    model = toy_face()
+    centres = [None, (60, 60), None, None, (72, 60), None]
+    path = square_video(tmp_path / "a.mp4", centres)
+    landmarker = FakeLandmarker(model)
+    options = {"image_size": 64, "on_missing": "interpolate", "landmarker": landmarker}
+    clip = track_video(path, model, **options)
+    np.testing.assert_array_equal(clip.found, [False, True, False, False, True, False])
+    x = clip.parameters.translation[:, 0]
+    np.testing.assert_allclose(x[[2, 3]], x[1] + (x[4] - x[1]) * np.array([1, 2]) / 3, atol=1e-6)
+    assert x[0] == x[1] < x[4] == x[5]
+    shift = clip.landmarks[:, :, 0].mean(axis=1)
+    np.testing.assert_allclose(np.diff(shift[1:5]), (shift[4] - shift[1]) / 3, atol=1e-5)
+
+
+def test_the_chosen_face_is_followed(tmp_path):
+    model = toy_face()
+    with media.VideoWriter(tmp_path / "two.mp4", 25) as writer:
+        for k in range(4):
+            writer.write(square_frame((45 + k, 60), (115 + 2 * k, 62)))
+    landmarker = FakeLandmarker(model)
+    for face, start, speed in ((0, 45, 1), (1, 115, 2)):
+        clip = track_video(
+            tmp_path / "two.mp4", model, image_size=64, face=face, landmarker=landmarker
+        )
+        x = clip.box.left + clip.landmarks[:, -1, 0] * clip.box.side
+        np.testing.assert_allclose(x, start + speed * np.arange(4), atol=0.6)
+    with pytest.raises(UserError, match="face 2"):
+        track_video(tmp_path / "two.mp4", model, face=2, landmarker=landmarker)
+
+
+def test_a_variable_frame_rate_becomes_constant(tmp_path):
+    model = toy_face()
+    # 25 frames a second, but the third picture stands three times as long, and two share a tick.
+    milliseconds = [0, 40, 80, 200, 240, 280, 295, 320, 360]
+    frames = [square_frame((60 + 2 * k, 60)) for k in range(len(milliseconds))]
+    path = write_timed_video(tmp_path / "phone.mp4", frames, milliseconds)
+    landmarker = FakeLandmarker(model)
+    clip = track_video(path, model, image_size=64, on_missing="hold", landmarker=landmarker)
+    assert clip.fps == 25
+    np.testing.assert_array_equal(
+        clip.frame_indices, [0, 1, 2, 2, 3, 3, 4, 5, 7, 8][: len(clip.frames)]
+    )
+    assert len(clip.frames) == 10  # 0.36 s, and the last picture
+    x = clip.box.left + clip.landmarks[:, -1, 0] * clip.box.side
+    np.testing.assert_allclose(x, 60 + 2 * clip.frame_indices, atol=0.6)
+    for k in (2, 3):
+        np.testing.assert_array_equal(clip.frames[k], clip.frames[2])
+
+
+def test_jitter_is_removed_on_demand_alone(tmp_path):
+    model = toy_face()
+
+    class Jittery(FakeLandmarker):
+        def _face_at(self, bright):
+            face = super()._face_at(bright)
+            return Landmarks(face.points + np.float32(rng.normal(0, 0.05, 2)), {})
+
+    path = square_video(tmp_path / "a.mp4", [(60, 60)] * 20)
+    x = []
+    for smooth in (False, True):
+        rng = np.random.default_rng(0)
+        clip = track_video(path, model, image_size=64, smooth=smooth, landmarker=Jittery(model))
+        x.append(clip.parameters.translation[:, 0])
+    raw, smoothed = x
+    assert np.abs(np.diff(smoothed, 2)).mean() < 0.4 * np.abs(np.diff(raw, 2)).mean()
+    np.testing.assert_allclose(smoothed.mean(), raw.mean(), atol=3e-4)
+
+
+def test_a_video_that_breaks_off_is_an_error_and_leaves_nothing(tmp_path):
+    model = toy_face()
+    path = square_video(tmp_path / "a.mp4", [(60, 60)] * 4)
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(media.MediaError, match=r"a\.mp4"):
+        track_video(path, model, landmarker=FakeLandmarker(model))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_missing_face_can_be_an_error_that_names_the_frame(tmp_path):
     model = toy_face()
     path = square_video(tmp_path / "a.mp4", [(60, 60), (60, 60), None, (60, 60), None])
@@ -96,7 +181,7 @@ def test_a_missing_face_can_be_an_error_that_names_the_frame(tmp_path):
         track_video(path, model, stride=4, **options)
 
 
-@pytest.mark.parametrize("policy", ["drop", "hold", "fail"])
+@pytest.mark.parametrize("policy", ["skip", "hold", "interpolate", "fail"])
 def test_a_video_without_any_face_is_an_error(tmp_path, policy):
     model = toy_face()
     path = square_video(tmp_path / "dark.mp4", [None] * 3)
@@ -207,7 +292,7 @@ def test_a_small_face_is_found_by_a_second_look(shared_dir, landmarker):
     canvas = np.full((1080, 720, 3), 128, np.uint8)
     canvas[400 : 400 + side, 450 : 450 + side] = small
     # The premise: 90 pixels in a tall frame are too few for the first look.
-    assert landmarker._detect_in(canvas, 0, 0, 1080, 720) is None
+    assert landmarker._detect_in(canvas, 0, 0, 1080, 720) == []
     found = landmarker.detect(canvas)
     assert found is not None
     expected = large.points * (side / frame.shape[0]) + [450, 400]
