@@ -121,6 +121,7 @@ def import_clips(
     fps: float,
     tested_persons: Iterable[str] = (),
     expected: dict[str, str] | None = None,
+    min_frames: int = 2,
     num_processes: int = 1,
     progress: bool = False,
 ) -> ImportReport:
@@ -135,6 +136,7 @@ def import_clips(
       fps: frames per second of the footage.
       tested_persons: persons of whom no clip may be trained on.
       expected: clip id -> split of all the clips that there should be; None for those found.
+      min_frames: clips of fewer frames are refused; a pair of one clip needs two.
       num_processes: clips that are read at the same time.
       progress: show a progress bar.
 
@@ -157,7 +159,7 @@ def import_clips(
             report.left_out.append(clip.clip_id)
         else:
             wanted.append(clip)
-    work = _Prepare(read, Path(prepared_root), fps)
+    work = _Prepare(read, Path(prepared_root), fps, min_frames)
     with tqdm(total=len(wanted), desc="preparing", unit="clip", disable=not progress) as bar:
         for clip, (state, reason) in zip(
             wanted, map_over_processes(work, wanted, num_processes), strict=True
@@ -243,15 +245,17 @@ class _Prepare:
     read: Callable[[RawClip], Footage]
     root: Path
     fps: float
+    min_frames: int
 
     def __call__(self, clip: RawClip) -> tuple[str, str]:
         if prepared.has_clip(self.root, clip.clip_id):
             return "prepared", ""
         try:
             footage = self.read(clip)
-            if len(footage.frames) < 2:
+            if len(footage.frames) < self.min_frames:
                 raise UserError(
-                    f"{clip.path}: expected at least two frames, found {len(footage.frames)}"
+                    f"{clip.path}: expected at least {self.min_frames} frames, found "
+                    f"{len(footage.frames)}"
                 )
             prepared.write_clip(
                 self.root,

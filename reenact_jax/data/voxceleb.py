@@ -27,8 +27,8 @@ from reenact_jax.face_model.coefficients import (
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 
-# The 40 speakers that VoxCeleb1 sets aside; its clips carry 25 frames a second, whatever the
-# header of a cropped MP4 says.
+# The 40 speakers that VoxCeleb1 sets aside. Its list counts 25 frames a second; a clip has the rate
+# of its video (25 to 30), which neither folders of frames nor the header of a cropped MP4 tell.
 TEST_PERSONS = tuple(f"id{number}" for number in range(10270, 10310))
 FPS = 25.0
 
