@@ -69,6 +69,7 @@ class ImportReport:
       listed: number of clips that there should be: those of the list, or without one those found.
       list_hash: hash of their ids and splits.
       found: how many of them are there.
+      unlisted: clips that are there and not on the list; they are prepared like the others.
       prepared: clips that are in the prepared folder now, those of earlier runs included.
       missing: clips of the list that were not found.
       missing_coefficients: clips whose parameters were not found.
@@ -81,6 +82,7 @@ class ImportReport:
     found: int = 0
     prepared: list[str] = dataclasses.field(default_factory=list)
     missing: list[str] = dataclasses.field(default_factory=list)
+    unlisted: list[str] = dataclasses.field(default_factory=list)
     missing_coefficients: list[str] = dataclasses.field(default_factory=list)
     left_out: list[str] = dataclasses.field(default_factory=list)
     refused: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -90,7 +92,7 @@ class ImportReport:
         persons = sorted({clip_id.split("#")[0] for clip_id in self.left_out})
         lines = [
             f"{self.found} of {self.listed} clips found (list {self.list_hash})",
-            f"{len(self.prepared)} of {self.found} clips prepared",
+            f"{len(self.prepared)} of {self.found + len(self.unlisted)} clips prepared",
             f"{len(self.missing_coefficients)} without coefficients",
             f"{len(self.left_out)} left out of train because their persons are also tested"
             + (f" ({', '.join(persons)})" if persons else ""),
@@ -150,8 +152,9 @@ def import_clips(
     report = ImportReport(
         listed=len(expected),
         list_hash=_list_hash(expected),
-        found=len(clips),
+        found=len(found & set(expected)),
         missing=sorted(set(expected) - found),
+        unlisted=sorted(found - set(expected)),
     )
     wanted = []
     for clip in clips:

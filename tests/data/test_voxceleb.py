@@ -13,6 +13,7 @@ import scipy.io
 
 from reenact_jax.data import builders, frames, images, prepared, voxceleb
 from reenact_jax.data.info import check_face_model
+from reenact_jax.data.video_metadata import ClipList, ClipRow
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.bfm import load_bfm
 from reenact_jax.face_model.coefficients import join_coefficients
@@ -202,6 +203,103 @@ def test_one_bad_clip_does_not_stop_the_others(raw, model, tmp_path):
     assert "found 3 frames and 2 rows" in report.refused[TRAIN]
     assert "cannot be read" in report.refused[TEST]
     assert prepared.list_clips(tmp_path / "out") == [VIDEO]
+
+
+def picture_folder(root, clip_id, sizes):
+    folder = root / clip_id
+    folder.mkdir(parents=True)
+    for i, size in enumerate(sizes):
+        pixels = paper_files.random_background(size, i)
+        (folder / f"{i:07d}.png").write_bytes(images.encode_image(pixels))
+    return folder
+
+
+def coefficient_file(folder, clip_id, num_frames):
+    folder.mkdir(exist_ok=True)
+    arrays = {
+        "coeff": paper_files.random_coefficients(num_frames, 0),
+        "transform_params": paper_files.random_transforms(num_frames, 0),
+    }
+    scipy.io.savemat(folder / f"{clip_id}.mat", arrays)
+
+
+def test_folders_may_be_called_like_videos(model, tmp_path):
+    picture_folder(tmp_path / "videos/test", f"{TEST}.mp4", [256, 256])
+    coefficient_file(tmp_path / "mat", TEST, 2)
+    report = voxceleb.import_clips(tmp_path / "videos", tmp_path / "mat", tmp_path / "out", model)
+    assert report.prepared == [TEST]
+
+
+def audio_only(path):
+    import av
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "write", "message"),
+    [
+        (2, lambda root: picture_folder(root, TRAIN, [256, 128]), "frame 1: expected 256 x 256"),
+        (1, lambda root: picture_folder(root, TRAIN, [256]), "expected at least 2 frames, found 1"),
+        (0, lambda root: picture_folder(root, TRAIN, []), "expected at least 2 frames, found 0"),
+        (2, lambda root: audio_only(root / f"{TRAIN}.mp4"), "the file has no video stream"),
+        (2, lambda root: (root / f"{TRAIN}.mp4").write_bytes(b""), "not a readable video"),
+    ],
+    ids=["mixed sizes", "one frame", "no frame", "audio only", "empty file"],
+)
+def test_a_bad_clip_is_one_line_of_the_report(model, tmp_path, num_rows, write, message):
+    root = tmp_path / "videos/train"
+    root.mkdir(parents=True)
+    write(root)
+    coefficient_file(tmp_path / "mat", TRAIN, num_rows)
+    report = voxceleb.import_clips(tmp_path / "videos", tmp_path / "mat", tmp_path / "out", model)
+    assert list(report.refused) == [TRAIN] and message in report.refused[TRAIN]
+    assert str(tmp_path / "videos") in report.refused[TRAIN]
+    assert not [*(tmp_path / "out").rglob("*.png"), *(tmp_path / "out").rglob("clip.json")]
+
+
+def test_a_full_disk_stops_the_run_with_one_message_and_keeps_finished_clips(
+    raw, model, tmp_path, monkeypatch
+):
+    written = []
+    save = prepared.np.savez
+
+    def fill_up(*args, **kwargs):
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(args)
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(prepared.np, "savez", fill_up)
+    out = tmp_path / "out"
+    with pytest.raises(prepared.StorageError, match="No space left on device.: make room and run"):
+        voxceleb.import_clips(raw.videos, raw.coefficients, out, model)
+    assert prepared.list_clips(out) == [TRAIN]
+    assert [path.name for path in (out / "clips").iterdir()] == [TRAIN]
+    monkeypatch.undo()
+    report = voxceleb.import_clips(raw.videos, raw.coefficients, out, model)
+    assert len(report.prepared) == 5
+
+
+def test_the_report_counts_against_a_list(raw, model, tmp_path):
+    rows = [
+        ClipRow("Fi21gDronE4", 1686, 2204, (0, 0, 9, 9), 25.0, 9, 9, "train", "id10010"),
+        ClipRow("gone", 1, 65, (0, 0, 9, 9), 25.0, 9, 9, "test", "id10283"),
+    ]
+    assert rows[0].clip_id == TRAIN
+    coefficients = tmp_path / "mat"
+    coefficients.mkdir()
+    report = voxceleb.import_clips(
+        raw.videos, coefficients, tmp_path / "out", model, clip_list=ClipList(tuple(rows))
+    )
+    assert report.found == 1 and len(report.unlisted) == 4
+    assert (report.listed, report.missing) == (2, ["id10283#gone#000001#000065"])
+    assert json.loads((tmp_path / "out/report.json").read_text())["list_hash"] == report.list_hash
 
 
 def test_a_model_of_other_widths_is_refused(tmp_path, model):
