@@ -5,10 +5,11 @@ after the other; `pairs` holds the fixed evaluation pairs, each complete in itse
 stored as the encoded bytes that the prepared folder holds, and TensorFlow is never imported: TFDS
 needs it to encode arrays, and in its generator-based builder also for any split above 1 GB (the
 sorting of its examples spills to TensorFlow's file layer). Builders here write shard by shard,
-which streams, keeps the order, and is the unit that TFDS hands to Apache Beam.
+which streams, keeps the order, and is one job for another process or an Apache Beam engine.
 """
 
 import fcntl
+import functools
 import hashlib
 import shutil
 import tempfile
@@ -17,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from reenact_jax.data import images, prepared, records
+from reenact_jax.data.beam_pack import write_with_beam
 from reenact_jax.data.evaluation_pairs import PairCounts, draw_pairs, pairs_hash
+from reenact_jax.data.shards import Shard, put_in_place, write_here
 from reenact_jax.errors import UserError
 
-# Whole clips go into a shard until it has this many frames; a shard is held in memory while it is
-# written (about 150 MB of 256-pixel JPEG).
+# Whole clips go into a shard until it has this many frames (about 150 MB of 256-pixel JPEG).
 _FRAMES_PER_SHARD = 4096
 
 
@@ -42,15 +43,26 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
     ]
     PAIR_COUNTS = PairCounts(self_per_clip=20, cross_per_clip=20)
 
-    def __init__(self, *, prepared_root: str | Path, **kwargs):
+    def __init__(
+        self,
+        *,
+        prepared_root: str | Path,
+        num_workers: int = 1,
+        progress: bool = False,
+        **kwargs,
+    ):
         """
         Args:
           prepared_root: the prepared folder.
+          num_workers: processes that write files, unless `DownloadConfig` names a Beam engine.
+          progress: show a progress bar.
           **kwargs: `data_dir` and `config` of `tfds.core.DatasetBuilder`.
         """
-        self._root = Path(prepared_root)
+        # Other processes, and other machines, are to see it under this path.
+        self._root = Path(prepared_root).absolute()
         self._dataset = prepared.read_dataset_info(self._root)
-        self.on_example: Callable[[], None] | None = None
+        self._num_workers = num_workers
+        self._progress = progress
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -80,8 +92,12 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
             clips[split] = [[clip.clip_id, clip.person_id, clip.num_frames] for clip in own]
             if own:
                 shards[split] = [
-                    records.FrameShard(self._root, ids, self.on_example)
-                    for ids in _whole_clips(own)
+                    records.FrameShard(
+                        self._root,
+                        tuple(clip.clip_id for clip in clips),
+                        sum(clip.num_frames for clip in clips),
+                    )
+                    for clips in _whole_clips(own)
                 ]
         self._keep(clips=clips)
         return shards
@@ -92,19 +108,65 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         black = images.encode_image(np.zeros((self._dataset.image_size,) * 2 + (3,), np.uint8))
         return {
             "test": [
-                records.PairShard(self._root, tuple(pairs[i : i + 1024]), black, self.on_example)
+                records.PairShard(self._root, tuple(pairs[i : i + 1024]), black)
                 for i in range(0, len(pairs), 1024)
             ]
         }
+
+    def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+        """Fills the folder that TFDS has made, which it gives its name afterwards.
+
+        Files are first collected beside it, so that a run that was stopped goes on where it was.
+        """
+        config = download_config or tfds.download.DownloadConfig()
+        examples = self._shard_iterators_per_split(dl_manager)
+        target = Path(self.data_path).absolute()
+        collected = target.parents[1] / _collecting(
+            self.builder_config.name, self.info.metadata["content"]
+        )
+        shards = {
+            split: [
+                Shard(
+                    collected
+                    / template.sharded_filepath(shard_index=i, num_shards=len(makers)).name,
+                    maker.num_records,
+                    self.info.features,
+                    maker,
+                )
+                for i, maker in enumerate(makers)
+            ]
+            for split, makers in examples.items()
+            for template in [self._get_filename_template(split)]
+        }
+        write = functools.partial(
+            write_here, num_workers=self._num_workers, progress=self._progress
+        )
+        if config.beam_runner or config.beam_options:
+            write = functools.partial(
+                write_with_beam, runner=config.beam_runner, options=config.beam_options
+            )
+        every = [shard for own in shards.values() for shard in own]
+        write(every, label=f"packing {self.name}/{self.builder_config.name}")
+        self.info.set_splits(
+            tfds.core.splits.SplitDict(
+                [
+                    tfds.core.SplitInfo(
+                        name=split,
+                        shard_lengths=[shard.num_records for shard in own],
+                        num_bytes=put_in_place(own, target),
+                        filename_template=self._get_filename_template(split),
+                    )
+                    for split, own in shards.items()
+                ]
+            )
+        )
+        collected.rmdir()
 
     def _log_download_bytes(self) -> None:
         """Silences TFDS's announcement of a download that does not take place."""
 
     def _log_download_done(self) -> None:
         """See `_log_download_bytes`."""
-
-    def _example_writer(self) -> tfds.core.writer.ExampleWriter:
-        return records.PlainWriter(self.info.file_format)
 
     def _keep(self, **values) -> None:
         """Stores what readers need beside the records (metadata.json)."""
@@ -142,17 +204,21 @@ BUILDERS: dict[str, type[PreparedFolderBuilder]] = {
 }
 
 
-def _whole_clips(headers: list[prepared.ClipHeader]) -> Iterator[tuple[str, ...]]:
+def _whole_clips(headers: list[prepared.ClipHeader]) -> Iterator[list[prepared.ClipHeader]]:
     """Cuts a list of clips into shards of whole clips."""
-    shard, num_frames = [], 0
+    shard: list[prepared.ClipHeader] = []
     for header in headers:
-        shard.append(header.clip_id)
-        num_frames += header.num_frames
-        if num_frames >= _FRAMES_PER_SHARD:
-            yield tuple(shard)
-            shard, num_frames = [], 0
+        shard.append(header)
+        if sum(clip.num_frames for clip in shard) >= _FRAMES_PER_SHARD:
+            yield shard
+            shard = []
     if shard:
-        yield tuple(shard)
+        yield shard
+
+
+def _collecting(config: str, content: str) -> str:
+    """Name of the folder in which the files of a dataset to be are collected."""
+    return f".shards-{config}-{content}"
 
 
 def read_headers(root: str | Path) -> list[prepared.ClipHeader]:
@@ -205,11 +271,15 @@ def pack(
     *,
     overwrite: bool = False,
     progress: bool = False,
+    num_workers: int = 1,
+    beam_runner: str | None = None,
+    beam_options=None,
 ) -> Path:
     """Packs a prepared folder into `data_dir`/`name`/{frames,pairs}/<version>.
 
     A run that is killed leaves nothing that can be taken for a dataset; the same call finishes the
-    work. What is already packed from the same content is kept.
+    work, and keeps the files that were complete. What is already packed from the same content is
+    kept.
 
     Args:
       prepared_root: the prepared folder.
@@ -217,6 +287,9 @@ def pack(
       name: a key of `BUILDERS`.
       overwrite: replace a dataset that was packed from other content.
       progress: show a progress bar.
+      num_workers: processes that write files.
+      beam_runner, beam_options: name of an Apache Beam runner and its `PipelineOptions`, to write
+        the files there instead.
 
     Returns:
       `data_dir`/`name`.
@@ -240,9 +313,25 @@ def pack(
         # Freed by the system when the process dies; so what is incomplete belongs to no one.
         fcntl.flock(lock, fcntl.LOCK_EX)
         for leftover in folder.glob("*/incomplete.*"):
-            shutil.rmtree(leftover)
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+        for collected in folder.glob(".shards-*"):
+            if not collected.name.endswith(content):
+                shutil.rmtree(collected)
+            for half_written in collected.glob(".*"):
+                half_written.unlink()
         for config, total in totals.items():
-            builder = BUILDERS[name](prepared_root=prepared_root, data_dir=data_dir, config=config)
+            make = functools.partial(
+                BUILDERS[name],
+                prepared_root=prepared_root,
+                data_dir=data_dir,
+                config=config,
+                num_workers=num_workers,
+                progress=progress,
+            )
+            builder = make()
             target = Path(builder.data_dir)
             if target.exists():
                 if builder.info.metadata.get("content") == content:
@@ -254,18 +343,14 @@ def pack(
                         "another --data-dir"
                     )
                 shutil.rmtree(target)
-                builder = BUILDERS[name](
-                    prepared_root=prepared_root, data_dir=data_dir, config=config
-                )
+                builder = make()
             if total:
-                _build(builder, total, progress)
+                # Nothing is downloaded, but TFDS makes a folder for it.
+                with tempfile.TemporaryDirectory() as downloads:
+                    builder.download_and_prepare(
+                        download_dir=downloads,
+                        download_config=tfds.download.DownloadConfig(
+                            beam_runner=beam_runner, beam_options=beam_options
+                        ),
+                    )
     return folder
-
-
-def _build(builder: PreparedFolderBuilder, total: int, progress: bool) -> None:
-    label = f"packing {builder.name}/{builder.builder_config.name}"
-    with tqdm(total=total, desc=label, unit="record", disable=not progress) as bar:
-        builder.on_example = bar.update
-        # Nothing is downloaded, but TFDS makes a folder for it.
-        with tempfile.TemporaryDirectory() as downloads:
-            builder.download_and_prepare(download_dir=downloads)

@@ -170,30 +170,6 @@ def test_packing_again_keeps_what_is_there_and_refuses_other_clips(tmp_path):
     )
 
 
-def test_a_killed_run_leaves_no_dataset_and_the_next_one_finishes(tmp_path):
-    root, out = tmp_path / "prepared", tmp_path / "out"
-    write_prepared(root)
-    kill = (
-        "import os, sys\n"
-        "from reenact_jax.data import builders\n"
-        "class Killed(builders.Clips, skip_registration=True):\n"
-        "    name = 'clips'\n"
-        "    def __init__(self, **kwargs):\n"
-        "        super().__init__(**kwargs)\n"
-        "builders._build = lambda builder, total, progress: (\n"
-        "    setattr(builder, 'on_example', lambda: os._exit(9)), builder.download_and_prepare())\n"
-        "builders.pack(sys.argv[1], sys.argv[2], 'clips')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", kill, str(root), str(out)], capture_output=True)
-    assert done.returncode == 9, done.stderr.decode()
-    assert list(out.glob("clips/frames/incomplete.*"))
-    with pytest.raises(ValueError, match="found nothing. Build it with"):
-        frames.open_frames(out, "clips", "train")
-    builders.pack(root, out, "clips")
-    assert not list(out.glob("clips/*/incomplete.*"))
-    assert len(frames.open_frames(out, "clips", "train")) == 19
-
-
 def test_a_clip_of_one_frame_cannot_be_packed_for_training(tmp_path):
     write_prepared(tmp_path, clips={"anna#v1#000001": ("anna", "train", 1)})
     with pytest.raises(ValueError, match="anna#v1#000001: expected at least two frames"):

@@ -1,0 +1,98 @@
+"""Jobs over processes: results, errors, the death of a worker and of the parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from reenact_jax.data.workers import run_jobs
+from reenact_jax.errors import UserError
+
+
+def square(number):
+    if number == 3:
+        raise UserError("three is bad")
+    return number**2
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_every_job_is_done_and_an_error_stops_only_its_own(num_workers):
+    results = dict(run_jobs(square, range(6), num_workers=num_workers, progress=False))
+    error = results.pop(3)
+    assert isinstance(error, UserError) and str(error) == "three is bad"
+    assert results == {0: 0, 1: 1, 2: 4, 4: 16, 5: 25}
+
+
+def test_the_bar_counts_sizes(capsys):
+    list(run_jobs(square, [1, 2], sizes=[10, 30], label="squares", unit="thing"))
+    assert "squares: 100%" in (text := capsys.readouterr().err) and "40/40" in text
+
+
+def test_no_workers_are_refused():
+    with pytest.raises(UserError, match="expected at least one worker, found 0"):
+        list(run_jobs(square, [1], num_workers=0))
+
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+
+def job(name):
+    if name == "dies":
+        os._exit(1)
+    Path(name).write_text(str(os.getpid()))
+    time.sleep(100)
+
+if __name__ == "__main__":
+    from reenact_jax.data.workers import run_jobs
+    from reenact_jax.errors import run_command
+    run_command(lambda: list(run_jobs(job, sys.argv[1:], num_workers=2, progress=False)))
+"""
+
+
+def start(tmp_path, *jobs):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    return subprocess.Popen(
+        [sys.executable, script, *map(str, jobs)], env=environment, stderr=subprocess.PIPE
+    )
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+@pytest.mark.parametrize("how, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_workers_end_with_their_parent(tmp_path, how, status):
+    marks = [tmp_path / "a", tmp_path / "b"]
+    parent = start(tmp_path, *marks)
+    wait_for(lambda: all(mark.exists() and mark.read_text() for mark in marks))
+    pids = [int(mark.read_text()) for mark in marks]
+    parent.send_signal(how)
+    assert parent.wait(timeout=30) == status
+    wait_for(lambda: not any(is_running(pid) for pid in pids))
+
+
+def test_a_worker_that_dies_is_one_message(tmp_path):
+    parent = start(tmp_path, "dies", tmp_path / "a")
+    _, message = parent.communicate(timeout=60)
+    assert parent.returncode == 1
+    assert message.decode().startswith(
+        "error: a worker process died; the usual cause is too little"
+    )
