@@ -1,6 +1,7 @@
 """Rasterizer speed, as a ratio to a plain single-threaded C++ z-buffer measured in the same run.
 
-    python benchmarks/bm_rasterize.py [--sizes 64,256,512] [--batches 1,8] [--repeats 30]
+    python benchmarks/bm_rasterize.py [--sizes 64,256,512,1024] [--batches 1,8] [--repeats 15]
+    python benchmarks/bm_rasterize.py --memory
 
 Columns: the floor's own time per image; forward (ids, barycentrics, depth) and forward plus
 backward of a shaded picture, per image, as multiples of the floor and of their own forward;
@@ -11,7 +12,8 @@ floor is timed before and after, and the smaller counts. Needs g++.
 Meshes: `head` is a closed dense surface of the size of a face model (35,912 vertices, 71,820
 triangles, about one pixel each at 256 px); `soup` has 2 to 200 triangles as large as the image;
 `slivers` are needles; `dust` is 200,000 separate triangles of about two pixels. Golden meshes of
-the folder REENACT_SHARED (default ../shared) are added where it exists.
+the folder REENACT_SHARED (default ../shared) are added where it exists. `--memory` compiles forward
+passes of several sizes and prints the temporary bytes per pixel, triangle and vertex.
 """
 
 import argparse
@@ -171,13 +173,35 @@ def measure(name, mesh, size, batch, floor, repeats):
     )
 
 
+def print_memory():
+    """Bytes of temporary memory per pixel, triangle and vertex, from differences of sizes."""
+
+    def temporary(size, num_triangles, num_vertices):
+        shapes = [((num_vertices, 4), jnp.float32), ((num_triangles, 3), jnp.int32)]
+        arguments = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
+        compiled = jax.jit(lambda v, t: rasterize(v, t, size, size)).lower(*arguments).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    pixels = (temporary(2048, 1000, 500) - temporary(1024, 1000, 500)) / (2048**2 - 1024**2)
+    small = temporary(64, 50_000, 25_000)
+    triangles = (temporary(64, 150_000, 25_000) - small) / 100_000
+    vertices = (temporary(64, 50_000, 125_000) - small) / 100_000
+    steps = temporary(64, 10, 10) / 1e6
+    print(f"bytes per pixel {pixels:.0f}, per triangle {triangles:.0f}, per vertex {vertices:.0f},")
+    print(f"and {steps:.1f} MB for the steps of the work list")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--sizes", default="64,256,512")
+    parser.add_argument("--sizes", default="64,256,512,1024")
     parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--meshes", help="comma-separated names; all by default")
+    parser.add_argument("--memory", action="store_true", help="only bytes per pixel and triangle")
     options = parser.parse_args()
+    if options.memory:
+        print_memory()
+        return
     device = jax.devices()[0]
     print(f"{device.platform} {device.device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
     print(f"{platform.platform()}, load {os.getloadavg()[0]:.1f} before the run\n")

@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
     # "Extraction": Basel Face Model 2009 with expressions, fitted by Deng et al.'s network.
     config.face_model = ml_collections.ConfigDict()
     config.face_model.name = "bfm2009"
-    config.face_model.path = "assets/BFM_model_front.mat"
+    config.face_model.path = "assets/BFM_model_front.mat"  # or the folder of the raw BFM files
 
     # Eqs. 2-4. Eq. 4 as printed is occlusion = "literal"; docs/guidance.md says why it is not the
     # default.
