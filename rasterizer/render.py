@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from rasterizer.antialiasing import antialias
 from rasterizer.camera import Camera, bounding_sphere, framing_camera
 from rasterizer.meshes import GREY, Mesh, from_trimesh
 from rasterizer.rasterization import Fragments, interpolate, rasterize
@@ -20,13 +21,15 @@ from rasterizer.textures import sample_texture
 class Rendering:
     """What `render` returns; pictures are 0 in the background.
 
-    rgba: (H, W, 4) float; the shaded colour, not clipped, and 1 where a triangle is seen.
+    rgba: (H, W, 4) float; the shaded colour, not clipped, and 1 where a triangle is seen; if
+      antialiased, the average over the pixel of both.
     depth: (H, W) float; distance along the camera's axis (Z of its frame), also orthographic.
     normals: (H, W, 3) float; unit normals in the frame of the mesh, turned towards the camera where
       a triangle is seen from behind.
     fragments: what `rasterize` returned for `vertices_clip`, (V, 4).
 
-    All but ids and alpha are differentiable in vertices, colours, uv, texture, camera and light.
+    All but ids, and alpha unless it is antialiased, are differentiable in vertices, colours, uv,
+    texture, camera and light.
     """
 
     rgba: jax.Array
@@ -44,6 +47,7 @@ def render(
     camera: Camera | None = None,
     light: PointLight | jax.Array | None = None,
     smooth: bool = True,
+    antialiased: bool = False,
     cull_backfaces: bool = False,
 ) -> Rendering:
     """Draws a mesh with its colours or texture and one light.
@@ -57,6 +61,8 @@ def render(
         mesh; by default a point light above and left of the camera (`lamp_of`).
       smooth: normals are interpolated between vertices (`vertex_normals`); False: one normal per
         triangle, which suits cubes.
+      antialiased: `antialias` the colours: alpha becomes the covered share of a pixel, colours are
+        multiplied with it, and moving outlines have a gradient.
       cull_backfaces: as in `rasterize`. Without it, triangles seen from behind are lit as well.
 
     Returns:
@@ -74,7 +80,11 @@ def render(
     fragments = rasterize(
         clip, mesh.triangles, image_height, image_width, cull_backfaces=cull_backfaces
     )
-    return _shaded(mesh, camera, light, clip, fragments, smooth)
+    found = _shaded(mesh, camera, light, clip, fragments, smooth)
+    if antialiased:
+        rgba = antialias(found.rgba, clip, mesh.triangles, fragments, cull_backfaces=cull_backfaces)
+        found = dataclasses.replace(found, rgba=rgba)
+    return found
 
 
 def lamp_of(camera: Camera, points_world: jax.Array) -> PointLight:

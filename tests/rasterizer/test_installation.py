@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import rasterizer
+
 PACKAGE = Path(__file__).parents[2] / "rasterizer"
 SOURCES = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*.py")}
 CHECK = """
@@ -67,7 +69,7 @@ def test_the_readmes_example_runs_where_only_jax_and_numpy_can_be_imported(tmp_p
     assert {"jax", "jaxlib", "numpy"} <= allowed
     # An editable install lists no modules of its own.
     foreign = (set(owners) | {"reenact_jax"}) - allowed - {"rasterizer"}
-    assert {"flax", "trimesh", "PIL", "optax"} <= foreign
+    assert {"trimesh", "PIL", "pytest"} <= foreign
     blocker = f"""
         import sys
         FOREIGN = {sorted(foreign)!r}
@@ -87,6 +89,15 @@ def test_the_readmes_example_runs_where_only_jax_and_numpy_can_be_imported(tmp_p
     code = textwrap.dedent(blocker) + example() + CHECK + textwrap.dedent(after)
     out = run(sys.executable, code, tmp_path)
     assert out.splitlines() == [str(tmp_path / "rasterizer/__init__.py"), "blocked"]
+
+
+def test_the_readme_names_every_public_function():
+    text = (PACKAGE / "README.md").read_text()
+    table = re.search(r"## What there is\n(.*?)\n## ", text, re.DOTALL)[1]
+    first_cells = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)", cell)}
+    assert named | {"Fragments", "Rendering"} >= set(rasterizer.__all__)
+    assert named <= set(rasterizer.__all__)
 
 
 def test_the_licence_is_that_of_the_repository():

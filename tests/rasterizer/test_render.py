@@ -1,6 +1,7 @@
 """One call from a mesh to a picture, against ray tracing by hand and its own parts."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -169,6 +170,26 @@ def test_gradients_in_light_colours_and_vertices_agree_with_differences():
             np.testing.assert_allclose(
                 (ends[0] - ends[1]) / 2, np.sum(gradient[k] * step), rtol=1e-5
             )
+
+
+@pytest.mark.slow
+def test_antialiased_outlines_are_soft_and_grow_with_the_mesh():
+    camera = framing_camera(BOX.vertices, SIZE, SIZE)
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def area(size):
+        mesh = dataclasses.replace(BOX, vertices=size * BOX.vertices)
+        found = render(mesh, SIZE, SIZE, camera=camera, antialiased=True)
+        return jnp.sum(found.rgba[..., 3]), found.rgba
+
+    sharp = np.asarray(render(BOX, SIZE, SIZE, camera=camera).rgba[..., 3])
+    (value, soft), growth = area(1.0)
+    assert abs(value - sharp.sum()) < 0.1 * sharp.sum()
+    # An area grows with the square of its size, and the near side a little faster.
+    assert 2 * value < growth < 2.8 * value
+    assert np.any((soft[..., 3] > 0.1) & (soft[..., 3] < 0.9))
+    assert np.all(soft[..., :3] <= soft[..., 3:] + 1e-5)  # premultiplied
 
 
 @pytest.mark.parametrize(
