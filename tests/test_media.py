@@ -1,6 +1,5 @@
 """Pictures and videos: round trips, upright frames, exact rates, and bad files."""
 
-import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from PIL import Image
 
 from reenact_jax import media
-from tests.helpers.timed_video import write_timed_video
+from tests.helpers.timed_video import display_clockwise, write_timed_video
 
 pytest.importorskip("av")
 
@@ -109,23 +108,11 @@ def test_a_stride_picks_every_so_many_th_frame(tmp_path):
     np.testing.assert_array_equal(list(media.iterate_video(path, stride=3)), every[::3])
 
 
-def display_matrix_of(path: Path, matrix: tuple[int, ...]) -> None:
-    """Overwrites the display matrix in the track header of an MP4 (ISO 14496-12, 8.3.2)."""
-    data = bytearray(path.read_bytes())
-    start = data.index(b"tkhd") + 4
-    assert data[start] == 0  # version 0: the matrix lies 40 bytes behind the type
-    struct.pack_into(">9i", data, start + 40, *matrix)
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("clockwise", [90, 180, 270])
 def test_display_rotation_is_applied(tmp_path, clockwise):
     path = write_video(tmp_path / "phone.mp4", [gradient()] * 2)
     stored = next(media.iterate_video(path))
-    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[clockwise]
-    one = 1 << 16
-    # (x, y) -> (a x + c y, b x + d y) with y down: cos, sin is a clockwise turn on the screen.
-    display_matrix_of(path, (cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30))
+    display_clockwise(path, clockwise)
     upright = next(media.iterate_video(path))
     np.testing.assert_array_equal(upright, np.rot90(stored, -clockwise // 90))
     info = media.probe_video(path)

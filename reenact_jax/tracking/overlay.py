@@ -6,9 +6,12 @@ from PIL import Image, ImageDraw
 
 from reenact_jax.face_model.morphable import MorphableModel, posed_vertices, project
 from reenact_jax.face_model.parameters import FaceParameters
+from reenact_jax.tracking.measure import project_pupils
 
 _WIRE = (0, 200, 255)
 _LANDMARK = (255, 40, 40)
+_PUPIL = (60, 255, 60)
+_PUPIL_RADIUS = 6
 _OPACITY = 0.3
 # Dense meshes have edges of two or three pixels at 256; drawn larger they stay apart.
 _MIN_SIZE = 768
@@ -22,7 +25,7 @@ def draw_overlay(
     parameters: FaceParameters,
     landmarks: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draws the front-facing edges of the guidance region, and landmarks, over a frame.
+    """Draws the front-facing edges of the guidance region, pupils and landmarks over a frame.
 
     Args:
       frame: uint8 (S, S, 3).
@@ -48,6 +51,9 @@ def draw_overlay(
     for start, end in pixels[np.unique(edges, axis=0)]:
         pen.line([*start, *end], fill=_WIRE)
     blended = Image.blend(picture, drawn, _OPACITY)
+    for x, y in project_pupils(model, parameters) * size - 0.5:
+        corners = [x - _PUPIL_RADIUS, y - _PUPIL_RADIUS, x + _PUPIL_RADIUS, y + _PUPIL_RADIUS]
+        ImageDraw.Draw(blended).ellipse(corners, outline=_PUPIL, width=2)
     if landmarks is not None:
         pen = ImageDraw.Draw(blended)
         pen.point([tuple(point) for point in landmarks * size - 0.5], fill=_LANDMARK)
