@@ -6,11 +6,17 @@ stored as the encoded bytes that the prepared folder holds, and TensorFlow is ne
 needs it to encode arrays, and in its generator-based builder also for any split above 1 GB (the
 sorting of its examples spills to TensorFlow's file layer). Builders here write shard by shard,
 which streams, keeps the order, and is one job for another process or an Apache Beam engine.
+
+Importing `reenact_jax.data` registers the datasets with TFDS. What is packed is then found by name:
+
+    tfds.data_source("voxceleb_pairs", split="train", data_dir="data")
+    tfds.data_source("voxceleb_pairs/pairs", split="test", data_dir="data")
+
+and packed by TFDS's own call, `builder_kwargs={"prepared_root": "prepared/voxceleb"}`.
 """
 
 import fcntl
 import functools
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,9 +25,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from reenact_jax.data import images, prepared, records
+from reenact_jax.data import images, prepared, records, sources
 from reenact_jax.data.beam_pack import write_with_beam
-from reenact_jax.data.evaluation_pairs import PairCounts, draw_pairs, pairs_hash
+from reenact_jax.data.evaluation_pairs import PairCounts, pairs_hash
+from reenact_jax.data.frames import open_frames
+from reenact_jax.data.info import DatasetInfo
+from reenact_jax.data.pairs import train_pairs
+from reenact_jax.data.prepared_content import content_hash, evaluation_pairs, read_headers
 from reenact_jax.data.shards import Shard, put_in_place, write_here
 from reenact_jax.errors import UserError
 
@@ -30,10 +40,11 @@ _FRAMES_PER_SHARD = 4096
 
 
 class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
-    """Packs a prepared folder; subclasses give it a name and a table of pairs.
+    """Packs a prepared folder of talking-head clips; the base of all datasets.
 
-    Attributes of a subclass:
+    Attributes of a subclass, whose docstring becomes the description:
       PAIR_COUNTS: evaluation pairs to draw where the prepared folder has no `pairs/`.
+      SOURCE: where the footage comes from.
     """
 
     VERSION = tfds.core.Version(records.VERSION)
@@ -42,28 +53,60 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         tfds.core.BuilderConfig(name=records.PAIRS, description="fixed evaluation pairs"),
     ]
     PAIR_COUNTS = PairCounts(self_per_clip=20, cross_per_clip=20)
+    SOURCE = sources.CLIPS
 
     def __init__(
         self,
         *,
-        prepared_root: str | Path,
+        prepared_root: str | Path | None = None,
         num_workers: int = 1,
         progress: bool = False,
         **kwargs,
     ):
         """
         Args:
-          prepared_root: the prepared folder.
+          prepared_root: the prepared folder; None to read what has been packed.
           num_workers: processes that write files, unless `DownloadConfig` names a Beam engine.
           progress: show a progress bar.
           **kwargs: `data_dir` and `config` of `tfds.core.DatasetBuilder`.
+
+        Raises:
+          UserError: if the prepared folder is none, or nothing is packed and no folder is given.
         """
         # Other processes, and other machines, are to see it under this path.
-        self._root = Path(prepared_root).absolute()
-        self._dataset = prepared.read_dataset_info(self._root)
+        self._root = None if prepared_root is None else Path(prepared_root).absolute()
         self._num_workers = num_workers
         self._progress = progress
-        super().__init__(file_format="array_record", **kwargs)
+        super().__init__(**{**kwargs, "file_format": "array_record"})
+
+    @functools.cached_property
+    def _dataset(self) -> DatasetInfo:
+        """Facts of the prepared folder, or where none is given those of what has been packed."""
+        if self._root is not None:
+            return prepared.read_dataset_info(self._root)
+        if not tfds.core.dataset_info.dataset_info_path(self.data_path).exists():
+            raise UserError(
+                f"dataset {self.name}: expected it at {self.data_path}, found nothing. Build it "
+                f"with\n  python scripts/pack.py PREPARED_FOLDER --name {self.name} --data-dir "
+                f"{self._data_dir_root}\nor give TFDS the folder of prepared clips: "
+                'builder_kwargs={"prepared_root": "PREPARED_FOLDER"} (docs/data.md)'
+            )
+        stored = tfds.core.MetadataDict()
+        stored.load_metadata(self.data_path)
+        return DatasetInfo.from_dict(stored["info"])
+
+    def train_pairs(self, seed: int, epoch: int) -> np.ndarray:
+        """The pairs of one epoch of training, see `pairs.train_pairs`.
+
+        Returns:
+          (number of training clips, 2) int64: numbers of the records of source and driving frame in
+          split `train` of config `frames`.
+
+        Raises:
+          UserError: if that config is not packed.
+        """
+        frames = open_frames(self._data_dir_root, self.name, "train")
+        return train_pairs(frames.clips, seed, epoch)
 
     def _info(self) -> tfds.core.DatasetInfo:
         make_features = {
@@ -73,8 +116,11 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         features = make_features[self.builder_config.name](self._dataset)
         return tfds.core.DatasetInfo(
             builder=self,
-            description=f"{self.__doc__} {self.builder_config.description}.",
+            description=f"{self.__doc__}\n\nConfig: {self.builder_config.description}.",
             features=features,
+            citation=self.SOURCE.citation,
+            license=self.SOURCE.license,
+            homepage=self.SOURCE.homepage,
             metadata=tfds.core.MetadataDict(),
             disable_shuffling=True,
         )
@@ -175,28 +221,33 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
         )
 
 
-# Not registered: packed datasets are read from their files alone, by us and by `tfds.data_source`,
-# which would call a registered class for reading, without a prepared folder.
-class Clips(PreparedFolderBuilder, skip_registration=True):
+class Clips(PreparedFolderBuilder):
     """Any folder of prepared talking-head clips."""
 
+    SOURCE = sources.CLIPS
 
-class VoxcelebPairs(PreparedFolderBuilder, skip_registration=True):
+
+class VoxcelebPairs(PreparedFolderBuilder):
     """VoxCeleb1, cropped as for the First Order Motion Model, with fitted parameters.
 
     20 self and 20 cross pairs for each test video, as the paper has them (10,280 and 10,280 for 514
     videos).
     """
 
+    SOURCE = sources.VOXCELEB
 
-class Celebv(PreparedFolderBuilder, skip_registration=True):
+
+class Celebv(PreparedFolderBuilder):
     """CelebV (ReenactGAN): five persons, 1,000 cross pairs for each of them as the source."""
 
     PAIR_COUNTS = PairCounts(cross_per_person=1000)
+    SOURCE = sources.CELEBV
 
 
-class TalkingHeads(PreparedFolderBuilder, skip_registration=True):
+class TalkingHeads(PreparedFolderBuilder):
     """Synthetic talking heads with exact parameters and true cross-identity answers."""
+
+    SOURCE = sources.TALKING_HEADS
 
 
 BUILDERS: dict[str, type[PreparedFolderBuilder]] = {
@@ -219,49 +270,6 @@ def _whole_clips(headers: list[prepared.ClipHeader]) -> Iterator[list[prepared.C
 def _collecting(config: str, content: str) -> str:
     """Name of the folder in which the files of a dataset to be are collected."""
     return f".shards-{config}-{content}"
-
-
-def read_headers(root: str | Path) -> list[prepared.ClipHeader]:
-    """All clips of a prepared folder in the order in which they are packed.
-
-    Raises:
-      UserError: if the folder is not a prepared one, has no clips, or has a clip to train on of a
-        single frame.
-    """
-    prepared.read_dataset_info(root)
-    headers = [prepared.read_clip_header(root, clip_id) for clip_id in prepared.list_clips(root)]
-    if not headers:
-        raise UserError(f"{root}: expected prepared clips, found none: prepare some first")
-    for header in headers:
-        if header.split == "train" and header.num_frames < 2:
-            raise UserError(
-                f"{root}: clip {header.clip_id}: expected at least two frames in a clip to train "
-                f"on, found {header.num_frames}: a pair is two frames of one clip; delete the clip"
-            )
-    return headers
-
-
-def evaluation_pairs(
-    root: str | Path, headers: list[prepared.ClipHeader], counts: PairCounts
-) -> list[prepared.PreparedPair]:
-    """The folder's own pairs, or drawn ones where it has none (possibly an empty list)."""
-    own = [prepared.read_pair(root, pair_id) for pair_id in prepared.list_pairs(root)]
-    return own or draw_pairs([clip for clip in headers if clip.split == "test"], counts)
-
-
-def content_hash(root: str | Path) -> str:
-    """Hash (16 hex digits) of a prepared folder: its facts, clips, parameters and pairs.
-
-    Pixels are left out; they change with the clips, the parameters or the specification.
-    """
-    root = Path(root)
-    digest = hashlib.sha256(repr(prepared.read_dataset_info(root)).encode())
-    for clip_id in prepared.list_clips(root):
-        for name in ("clip.json", "parameters.npz"):
-            digest.update((root / "clips" / clip_id / name).read_bytes())
-    for pair_id in prepared.list_pairs(root):
-        digest.update((root / "pairs" / pair_id / "pair.json").read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def pack(

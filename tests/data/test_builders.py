@@ -9,6 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from reenact_jax.data import builders, evaluation_pairs, frames, images, prepared
+from reenact_jax.data.pairs import train_pairs
 from reenact_jax.face_model.parameters import FIELDS
 from tests.helpers.toy_clips import (
     CLIPS,
@@ -231,11 +232,67 @@ def test_large_sets_are_cut_into_shards_of_whole_clips(tmp_path, prepared_root, 
     )
 
 
-def test_tfds_alone_reads_the_files(data_dir):
-    source = tfds.data_source("clips", split="train", data_dir=data_dir)
-    np.testing.assert_array_equal(source[3]["image"], frame_pixels("anna#v1#000001", 3))
-    pairs = tfds.data_source("clips/pairs", split="test", data_dir=data_dir)
-    assert len(pairs) == 58 and pairs[0]["kind"] == b"cross"
+READ_BY_NAME = """
+import sys
+import tensorflow_datasets as tfds
+{}
+source = tfds.data_source("clips", split="train", data_dir=sys.argv[1])
+pairs = tfds.data_source("clips/pairs", split="test", data_dir=sys.argv[1])
+assert source[3]["image"].shape == (32, 32, 3) and source[3]["clip_id"] == b"anna#v1#000001"
+assert len(source) == 19 and len(pairs) == 58 and pairs[0]["kind"] == b"cross"
+"""
+
+
+@pytest.mark.parametrize("imports", ["", "import reenact_jax.data"], ids=["alone", "registered"])
+def test_tfds_reads_the_files_by_name_with_and_without_this_package(data_dir, imports):
+    command = [sys.executable, "-c", READ_BY_NAME.format(imports), str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", builders.BUILDERS)
+def test_datasets_are_registered_with_source_splits_and_default_config(
+    name, prepared_root, tmp_path
+):
+    assert name in tfds.list_builders(with_community_datasets=False)
+    builder = tfds.builder(name, data_dir=tmp_path, prepared_root=prepared_root)
+    assert builder.builder_config.name == "frames"
+    assert set(builder.builder_configs) == {"frames", "pairs"}
+    assert builder.info.redistribution_info.license
+    assert builder.info.file_format.value == "array_record"
+    if name in ("voxceleb_pairs", "celebv"):
+        assert builder.info.citation.startswith("@inproceedings")
+        assert builder.info.homepage.startswith("https://")
+
+
+def test_tfds_packs_a_prepared_folder_by_name(prepared_root, tmp_path):
+    arguments = {"data_dir": tmp_path, "builder_kwargs": {"prepared_root": prepared_root}}
+    splits = tfds.data_source("voxceleb_pairs", **arguments)
+    assert {split: len(source) for split, source in splits.items()} == {"train": 19, "test": 7}
+    pairs = tfds.data_source("voxceleb_pairs/pairs", split="test", **arguments)
+    assert len(pairs) == 58
+    # What is packed is then read without the prepared folder, and by this package's own reader.
+    again = tfds.data_source("voxceleb_pairs", split="test", data_dir=tmp_path)
+    np.testing.assert_array_equal(again[6]["image"], frame_pixels("dora#v1#000001", 2))
+    assert len(frames.open_frames(tmp_path, "voxceleb_pairs", "train")) == 19
+
+
+def test_a_dataset_that_is_not_packed_says_how_to_build_it(tmp_path):
+    with pytest.raises(ValueError, match="(?s)expected it at .*celebv/frames.*scripts/pack.py"):
+        tfds.data_source("celebv", split="test", data_dir=tmp_path)
+
+
+def test_training_pairs_come_from_the_builder_too(data_dir, tmp_path, prepared_root):
+    builder = tfds.builder("clips", data_dir=data_dir)
+    dataset = frames.open_frames(data_dir, "clips", "train")
+    np.testing.assert_array_equal(
+        builder.train_pairs(seed=3, epoch=5), train_pairs(dataset.clips, 3, 5)
+    )
+    for source, driving in builder.train_pairs(seed=0, epoch=1):
+        assert source != driving and dataset.clip_of(source) == dataset.clip_of(driving)
+    empty = tfds.builder("clips", data_dir=tmp_path, prepared_root=prepared_root)
+    with pytest.raises(ValueError, match="found nothing. Build it with"):
+        empty.train_pairs(0, 0)
 
 
 def test_tensorflow_is_never_imported(tmp_path, prepared_root):
