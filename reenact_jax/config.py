@@ -42,15 +42,23 @@ class DataConfig:
     Attributes:
       name: TFDS name of the dataset.
       data_dir: folder that holds it.
-      num_threads: threads that read and decode frames.
+      num_threads: threads that read and decode frames, in the process or in each worker.
+      num_workers: processes that make batches; 0 = the training process itself.
+      on_damage: what a damaged record does: `stop` ends the run, `skip` takes another frame.
     """
 
     name: str
     data_dir: str
     num_threads: int
+    num_workers: int = 0
+    on_damage: str = "stop"
 
     def __post_init__(self):
         _check_positive(self, "num_threads")
+        if self.num_workers < 0:
+            raise ValueError(f"expected num_workers >= 0, found {self.num_workers}")
+        if self.on_damage not in ("stop", "skip"):
+            raise ValueError(f"expected on_damage 'stop' or 'skip', found {self.on_damage!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +257,8 @@ _MAY_CHANGE = {
     "config.face_model.path",
     "config.data.data_dir",
     "config.data.num_threads",
+    "config.data.num_workers",
+    "config.data.on_damage",
     "config.train.num_epochs",
     "config.train.log_every_steps",
     "config.train.sample_every_steps",

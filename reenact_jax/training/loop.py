@@ -72,6 +72,8 @@ def train(config: Config, workdir: Path) -> TrainState:
         batch_size=config.train.batch_size,
         image_size=config.image_size,
         num_threads=config.data.num_threads,
+        num_workers=config.data.num_workers,
+        on_damage=config.data.on_damage,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )

@@ -99,6 +99,9 @@ def test_images_reach_both_ends_of_the_range():
         def __getitem__(self, index):
             return {"image": pixels[index], "parameters": parameters[index]}
 
+        def clip_of(self, index):
+            return clip
+
     batch = next(train_batches(BlackAndWhite(), seed=0, batch_size=1, image_size=2))
     assert {batch["source_image"].max(), batch["driving_image"].max()} == {-1.0, 1.0}
 
@@ -128,20 +131,62 @@ def test_threads_do_not_change_the_order(dataset, num_threads):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_hosts_share_each_batch(dataset):
-    options = dict(seed=2, batch_size=4, image_size=16)
-    whole = take(train_batches(dataset, **options), 5)
-    hosts = [
-        take(train_batches(dataset, **options, process_index=p, process_count=2), 5)
-        for p in range(2)
-    ]
-    for expected, first, second in zip(whole, *hosts, strict=True):
-        np.testing.assert_array_equal(
-            np.concatenate([first["driving_image"], second["driving_image"]]),
-            expected["driving_image"],
-        )
-    with pytest.raises(ValueError, match="divisible by 3 processes, found 4"):
-        train_batches(dataset, **options, process_index=0, process_count=3)
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_processes_do_not_change_the_batches_nor_where_they_go_on(dataset, num_workers):
+    options = dict(seed=2, batch_size=2, image_size=16)
+    expected = take(train_batches(dataset, **options), 9)
+    batches = train_batches(dataset, **options, num_workers=num_workers)
+    for found, batch in zip(take(batches, 5), expected, strict=False):
+        np.testing.assert_array_equal(found["source_image"], batch["source_image"])
+        np.testing.assert_array_equal(places(found), places(batch))
+    state = json.loads(json.dumps(batches.get_state()))
+    batches.close()
+    here = train_batches(dataset, **options)
+    here.set_state(state)
+    np.testing.assert_array_equal(
+        [places(b) for b in take(here, 4)], [places(b) for b in expected[5:]]
+    )
+
+
+class Recording:
+    """Forty clips of fifty frames that remember which were read; a picture is the frame's number."""
+
+    content = "recording"
+    clips = tuple(entries([50] * 40))
+
+    def __init__(self):
+        self.read = set()
+
+    def clip_of(self, index):
+        return self.clips[index // 50]
+
+    def __getitem__(self, index):
+        self.read.add(index)
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels[0, 0, :2] = divmod(index, 256)
+        return {"image": pixels, "parameters": frame_parameters("anna#v1#000001", 1)[0]}
+
+
+@pytest.mark.parametrize("num_hosts", [1, 2, 3])
+def test_hosts_share_each_batch_and_read_nothing_else(num_hosts):
+    options = dict(seed=2, batch_size=6, image_size=16, num_threads=1)
+    whole = take(train_batches(Recording(), **options), 4)
+    tables = np.concatenate([train_pairs(Recording.clips, 2, epoch) for epoch in range(2)])
+    shares = []
+    for host in range(num_hosts):
+        frames_read = Recording()
+        batches = train_batches(frames_read, **options, process_index=host, process_count=num_hosts)
+        shares.append(take(batches, 4))
+        batches.close()
+        # Rows of this host in the batches, and in some that are read ahead.
+        rows = tables[:60].reshape(10, num_hosts, 6 // num_hosts, 2)[:, host]
+        assert set(rows[:4].ravel().tolist()) <= frames_read.read <= set(rows.ravel().tolist())
+    for number, expected in enumerate(whole):
+        for name in ("source_image", "driving_image"):
+            found = np.concatenate([share[number][name] for share in shares])
+            np.testing.assert_array_equal(found, expected[name])
+    with pytest.raises(ValueError, match="divisible by 4 processes, found 6"):
+        train_batches(Recording(), **options, process_index=0, process_count=4)
 
 
 def test_a_restart_continues_with_the_next_batch(dataset):
