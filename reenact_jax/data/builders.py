@@ -12,7 +12,8 @@ Importing `reenact_jax.data` registers the datasets with TFDS. What is packed is
     tfds.data_source("voxceleb_pairs", split="train", data_dir="data")
     tfds.data_source("voxceleb_pairs/pairs", split="test", data_dir="data")
 
-and packed by TFDS's own call, `builder_kwargs={"prepared_root": "prepared/voxceleb"}`.
+and packed by TFDS's own call, `builder_kwargs={"prepared_root": "prepared/voxceleb"}`. Where
+TensorFlow is installed, `tfds.load` takes the same arguments.
 """
 
 import fcntl
@@ -207,6 +208,26 @@ class PreparedFolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True)
             )
         )
         collected.rmdir()
+
+    def _as_dataset(self, split, decoders=None, read_config=None, shuffle_files=False):
+        """The records of a split in order, as a `tf.data.Dataset`: what `tfds.load` returns.
+
+        TFDS reads ArrayRecord files as a data source alone, without TensorFlow. This is for those
+        who have TensorFlow; nothing here uses it.
+        """
+        del read_config, shuffle_files  # records lie in one order, and are read one by one
+        tf = tfds.core.utils.lazy_imports_utils.tensorflow
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        source = self.as_data_source(split, deserialize_method=raw)
+        encoded = tf.data.Dataset.from_generator(
+            lambda: (source[i] for i in range(len(source))),
+            output_signature=tf.TensorSpec((), tf.string),
+        )
+        features = self.info.features
+        parser = tfds.core.example_parser.ExampleParser(features.get_serialized_info())
+        return encoded.map(
+            lambda record: features.decode_example(parser.parse_example(record), decoders=decoders)
+        )
 
     def _log_download_bytes(self) -> None:
         """Silences TFDS's announcement of a download that does not take place."""

@@ -1,6 +1,7 @@
 """Packing: every frame comes back from its place, nothing half-built is taken for a dataset."""
 
 import dataclasses
+import importlib.util
 import subprocess
 import sys
 
@@ -275,6 +276,25 @@ def test_tfds_packs_a_prepared_folder_by_name(prepared_root, tmp_path):
     again = tfds.data_source("voxceleb_pairs", split="test", data_dir=tmp_path)
     np.testing.assert_array_equal(again[6]["image"], frame_pixels("dora#v1#000001", 2))
     assert len(frames.open_frames(tmp_path, "voxceleb_pairs", "train")) == 19
+
+
+LOAD = """
+import sys
+import tensorflow_datasets as tfds
+import reenact_jax.data
+records = tfds.load("clips", split="train", data_dir=sys.argv[1])
+examples = list(records.as_numpy_iterator())
+assert [example["frame_index"] for example in examples][:7] == [0, 1, 2, 3, 4, 0, 1]
+assert examples[3]["image"].shape == (32, 32, 3) and len(examples) == 19
+assert len(list(tfds.load("clips/pairs", split="test[:10]", data_dir=sys.argv[1]))) == 10
+"""
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="needs TensorFlow")
+def test_tfds_load_works_where_tensorflow_is(data_dir):
+    command = [sys.executable, "-c", LOAD, str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_dataset_that_is_not_packed_says_how_to_build_it(tmp_path):
