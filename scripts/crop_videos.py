@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> None:
         image_size=options.image_size,
         file_format=options.format,
         keep_tested_persons=options.keep_tested_persons,
-        num_processes=options.processes,
+        num_workers=options.workers,
         progress=True,
     )
     print(report.summary())
@@ -39,7 +39,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True, help="folder to fill with train/ and test/")
     parser.add_argument("--image-size", type=int, default=256, help="side of the frames")
     parser.add_argument("--format", choices=("png", "jpg"), default="png")
-    parser.add_argument("--processes", type=int, default=1, help="videos cut at the same time")
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut videos")
     parser.add_argument(
         "--keep-tested-persons",
         action="store_true",

@@ -17,6 +17,7 @@ from reenact_jax.data import builders, pair_lists
 from reenact_jax.data.evaluation_pairs import PAIR_SEED, draw_pairs
 from reenact_jax.data.frames import open_frames
 from reenact_jax.data.pose_difference import BIN_EDGES, BIN_NAMES, pose_bin
+from reenact_jax.data.prepared import storage_errors
 from reenact_jax.errors import UserError, run_command
 from reenact_jax.files import write_text
 
@@ -52,7 +53,8 @@ def main(options: argparse.Namespace) -> None:
     }
     out = Path(options.out)
     pair_lists.write_pair_list(out, listed)
-    write_text(out.with_suffix(".json"), json.dumps(facts, indent=2) + "\n")
+    with storage_errors(out):
+        write_text(out.with_suffix(".json"), json.dumps(facts, indent=2) + "\n")
     print(listed.summary())
     if missing:
         print(f"{len(missing)} frames of the list are not in the dataset, such as {missing[0]}")

@@ -22,7 +22,7 @@ def main(options: argparse.Namespace) -> None:
         options.out,
         load_bfm(options.face_model),
         image_size=options.image_size,
-        num_processes=options.processes,
+        num_workers=options.workers,
         progress=True,
     )
     print(report.summary())
@@ -40,5 +40,5 @@ if __name__ == "__main__":
     parser.add_argument("--face-model", required=True, help="BFM_model_front.mat")
     parser.add_argument("--out", required=True, help="folder to fill with prepared clips")
     parser.add_argument("--image-size", type=int, default=256, help="side of the frames")
-    parser.add_argument("--processes", type=int, default=1, help="clips read at the same time")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read clips")
     run_command(main, parser.parse_args())

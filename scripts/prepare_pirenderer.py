@@ -22,7 +22,7 @@ def main(options: argparse.Namespace) -> None:
         resolution=options.resolution,
         fitted_size=options.fitted_size,
         keep_tested_persons=options.keep_tested_persons,
-        num_processes=options.processes,
+        num_workers=options.workers,
         progress=True,
     )
     print(report.summary())
@@ -45,7 +45,7 @@ if __name__ == "__main__":
         default=256,
         help="side of the frames from which the coefficients were regressed",
     )
-    parser.add_argument("--processes", type=int, default=1, help="clips read at the same time")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read clips")
     parser.add_argument(
         "--keep-tested-persons",
         action="store_true",

@@ -27,7 +27,7 @@ def main(options: argparse.Namespace) -> None:
         image_size=options.image_size,
         keep_tested_persons=options.keep_tested_persons,
         clip_list=clip_list,
-        num_processes=options.processes,
+        num_workers=options.workers,
         progress=True,
     )
     print(report.summary())
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True, help="folder to fill with prepared clips")
     parser.add_argument("--image-size", type=int, default=256, help="side of the frames")
     parser.add_argument("--metadata", help="list of the clips that there should be (CSV)")
-    parser.add_argument("--processes", type=int, default=1, help="clips read at the same time")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read clips")
     parser.add_argument(
         "--keep-tested-persons",
         action="store_true",

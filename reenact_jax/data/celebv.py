@@ -104,7 +104,7 @@ def import_clips(
     model: MorphableModel,
     *,
     image_size: int = 256,
-    num_processes: int = 1,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> ImportReport:
     """Prepares the frames of every person who has coefficients; see `voxceleb.import_clips`.
@@ -123,7 +123,7 @@ def import_clips(
         prepared_root,
         fps=FPS,
         min_frames=1,  # a frame between two gaps can still be one of a cross pair
-        num_processes=num_processes,
+        num_workers=num_workers,
         progress=progress,
     )
 

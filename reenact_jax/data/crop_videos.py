@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from reenact_jax import media
 from reenact_jax.data import images, importing, prepared
@@ -79,7 +78,7 @@ def crop_videos(
     image_size: int = 256,
     file_format: str = "png",
     keep_tested_persons: bool = False,
-    num_processes: int = 1,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> CropReport:
     """Cuts the clips of a list out of the videos at hand. Clips that are there already are kept.
@@ -93,7 +92,7 @@ def crop_videos(
       image_size: side of the frames in pixels; boxes are resized to a square.
       file_format: `png` or `jpg` (quality 95).
       keep_tested_persons: also cut out training clips of persons who are tested.
-      num_processes: videos that are cut at the same time.
+      num_workers: videos that are cut at the same time.
       progress: show a progress bar.
 
     Raises:
@@ -131,14 +130,15 @@ def crop_videos(
         )
     cut = _CutVideo(out, image_size, file_format)
     persons = set()
-    with tqdm(total=len(work), desc="cropping", unit="video", disable=not progress) as bar:
-        results = importing.map_over_processes(cut, work, num_processes)
-        for (_, rows), refused in zip(work, results, strict=True):
-            report.refused |= refused
-            written = [row for row in rows if row.clip_id not in refused]
-            report.clips_written += len(written)
-            persons |= {row.person_id for row in written}
-            bar.update()
+    results = importing.run_all(
+        cut, work, num_workers=num_workers, label="cropping", unit="video", progress=progress
+    )
+    for (_, rows), refused in results:
+        report.refused |= refused
+        written = [row for row in rows if row.clip_id not in refused]
+        report.clips_written += len(written)
+        persons |= {row.person_id for row in written}
+    report.refused = dict(sorted(report.refused.items()))
     report.persons_found = len(persons)
     importing.write_report(out, dataclasses.asdict(report))
     return report

@@ -5,19 +5,15 @@ A source of clips is a list of `RawClip` and a function that reads one of them. 
 sent to other processes, so it is a small frozen dataclass with `__call__`.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from reenact_jax.data import images, prepared
+from reenact_jax.data import images, prepared, workers
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.coefficients import EXPRESSION, IDENTITY, TEXTURE
 from reenact_jax.face_model.morphable import MorphableModel
@@ -124,7 +120,7 @@ def import_clips(
     tested_persons: Iterable[str] = (),
     expected: dict[str, str] | None = None,
     min_frames: int = 2,
-    num_processes: int = 1,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> ImportReport:
     """Prepares every clip that can be read. Clips that are there already are kept.
@@ -139,7 +135,7 @@ def import_clips(
       tested_persons: persons of whom no clip may be trained on.
       expected: clip id -> split of all the clips that there should be; None for those found.
       min_frames: clips of fewer frames are refused; a pair of one clip needs two.
-      num_processes: clips that are read at the same time.
+      num_workers: processes that read clips.
       progress: show a progress bar.
 
     Raises:
@@ -163,15 +159,16 @@ def import_clips(
         else:
             wanted.append(clip)
     work = _Prepare(read, Path(prepared_root), fps, min_frames)
-    with tqdm(total=len(wanted), desc="preparing", unit="clip", disable=not progress) as bar:
-        for clip, (state, reason) in zip(
-            wanted, map_over_processes(work, wanted, num_processes), strict=True
-        ):
-            if state == "refused":
-                report.refused[clip.clip_id] = reason
-            else:
-                getattr(report, state).append(clip.clip_id)
-            bar.update()
+    results = run_all(
+        work, wanted, num_workers=num_workers, label="preparing", unit="clip", progress=progress
+    )
+    states = {clip.clip_id: result for clip, result in results}
+    for clip_id in sorted(states):
+        state, reason = states[clip_id]
+        if state == "refused":
+            report.refused[clip_id] = reason
+        else:
+            getattr(report, state).append(clip_id)
     write_report(prepared_root, dataclasses.asdict(report))
     return report
 
@@ -223,17 +220,21 @@ def stored_frames(frames: Iterable[bytes | np.ndarray], image_size: int, where: 
     return stored
 
 
-def map_over_processes(work: Callable, items: Sequence, num_processes: int) -> Iterator:
-    """`map` over processes, results in order; the first exception stops it."""
-    if num_processes == 1:
-        yield from map(work, items)
-        return
-    # Forking a process in which JAX runs threads can lock up.
-    context = multiprocessing.get_context("spawn")
-    with contextlib.ExitStack() as stack:
-        pool = concurrent.futures.ProcessPoolExecutor(num_processes, mp_context=context)
-        stack.callback(pool.shutdown, cancel_futures=True)
-        yield from pool.map(work, items)
+def run_all(
+    work: Callable, items: Sequence, *, num_workers: int, label: str, unit: str, progress: bool
+) -> Iterator[tuple]:
+    """`workers.run_jobs` of work that reports what is wrong with an item in its result.
+
+    Raises:
+      UserError: the first one, such as a full disk: going on would not help.
+    """
+    jobs = workers.run_jobs(
+        work, items, num_workers=num_workers, label=label, unit=unit, progress=progress
+    )
+    for item, result in jobs:
+        if isinstance(result, UserError):
+            raise result
+        yield item, result
 
 
 def _list_hash(expected: dict[str, str]) -> str:

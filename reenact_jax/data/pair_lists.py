@@ -17,7 +17,7 @@ import numpy as np
 from reenact_jax.data.evaluation_pairs import pairs_hash
 from reenact_jax.data.frames import ClipEntry, FrameDataset, open_frames
 from reenact_jax.data.pose_difference import BIN_NAMES, pose_bin, pose_difference
-from reenact_jax.data.prepared import PAIR_KINDS, PreparedPair
+from reenact_jax.data.prepared import PAIR_KINDS, PreparedPair, storage_errors
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
 
@@ -71,7 +71,11 @@ def measure_pairs(pairs: Sequence[PreparedPair], frames: FrameDataset) -> PairLi
 
 
 def write_pair_list(path: str | Path, pair_list: PairList) -> None:
-    """Writes a list, whole or not at all."""
+    """Writes a list, whole or not at all.
+
+    Raises:
+      UserError: if the disk is full.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_COLUMNS, *_POSE_COLUMNS])
@@ -79,7 +83,8 @@ def write_pair_list(path: str | Path, pair_list: PairList) -> None:
         places = [f"{clip_id}/{frame:06d}" for clip_id, frame in (pair.source, pair.driving)]
         name = BIN_NAMES[int(pose_bin(degrees))]
         writer.writerow([pair.pair_id, pair.kind, *places, f"{degrees:.2f}", name])
-    write_text(Path(path), out.getvalue())
+    with storage_errors(path):
+        write_text(Path(path), out.getvalue())
 
 
 def read_pair_list(path: str | Path) -> list[PreparedPair]:

@@ -60,7 +60,7 @@ def import_clips(
     resolution: int = 256,
     fitted_size: int = 256,
     keep_tested_persons: bool = False,
-    num_processes: int = 1,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> ImportReport:
     """Prepares every clip of the lists. Frames keep their bytes; finished clips are kept.
@@ -73,7 +73,7 @@ def import_clips(
       fitted_size: side in pixels of the frames from which the coefficients were regressed, in which
         the crop numbers are measured.
       keep_tested_persons: keep training clips of persons who are also tested.
-      num_processes: clips that are read at the same time.
+      num_workers: processes that read clips.
       progress: show a progress bar.
 
     Raises:
@@ -92,7 +92,7 @@ def import_clips(
         prepared_root,
         fps=voxceleb.FPS,
         tested_persons=() if keep_tested_persons else voxceleb.tested_persons(clips),
-        num_processes=num_processes,
+        num_workers=num_workers,
         progress=progress,
     )
 

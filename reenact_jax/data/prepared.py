@@ -119,6 +119,7 @@ def write_dataset_info(
 
     Raises:
       UserError: if the folder was started with another name, size, face model or specification.
+      StorageError: if it cannot be written to.
     """
     if isinstance(face_model, MorphableModel):
         face_model = FaceModelInfo.of(face_model)
@@ -134,8 +135,9 @@ def write_dataset_info(
                     "another folder or delete this one"
                 )
         return found
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_json(path, info.to_dict())
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(path, info.to_dict())
     return info
 
 

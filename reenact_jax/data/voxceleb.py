@@ -125,7 +125,7 @@ def import_clips(
     image_size: int = 256,
     keep_tested_persons: bool = False,
     clip_list: ClipList | None = None,
-    num_processes: int = 1,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> ImportReport:
     """Prepares every clip that has coefficients. Clips that are there already are kept.
@@ -142,7 +142,7 @@ def import_clips(
       keep_tested_persons: keep training clips of persons who are also tested (in the published
         list id10282 and id10306).
       clip_list: the clips that there should be, for the report.
-      num_processes: clips that are read at the same time.
+      num_workers: processes that read clips.
       progress: show a progress bar.
 
     Raises:
@@ -165,7 +165,7 @@ def import_clips(
         fps=FPS,
         tested_persons=() if keep_tested_persons else tested_persons(clips),
         expected=expected,
-        num_processes=num_processes,
+        num_workers=num_workers,
         progress=progress,
     )
 

@@ -136,8 +136,8 @@ def test_a_second_run_keeps_what_is_there(videos, tmp_path):
 def test_processes_write_the_same_files(videos, tmp_path):
     write_video(videos / "vidB.mp4")
     rows = clip_list(ROW, dataclasses.replace(ROW, video_id="vidB"))
-    for out, num_processes in (("one", 1), ("two", 2)):
-        crop_videos(videos, rows, tmp_path / out, image_size=16, num_processes=num_processes)
+    for out, num_workers in (("one", 1), ("two", 2)):
+        crop_videos(videos, rows, tmp_path / out, image_size=16, num_workers=num_workers)
     files = {}
     for out in ("one", "two"):
         paths = sorted(path for path in (tmp_path / out).rglob("*") if path.is_file())
