@@ -2,9 +2,11 @@
 
   python benchmarks/bm_reading.py
 
-Prints frames per second of one core (processor time, which other work on the machine hardly
-disturbs) for decoding alone and for reading a record, decoding and parameters included; and whole
-training batches per second (wall clock) with 1 and 2 threads.
+Prints frames per second of one core (processor time) for decoding alone and for reading a record,
+decoding and parameters included; and whole training batches per second (wall clock) with threads
+and with processes. The two rates are measured in turns, twenty frames at a time: other work on the
+machine slows both alike, and their ratio is the median over the turns. Where in memory the images
+happen to lie changes the time of decoding by a seventh; it is changed at random between the turns.
 """
 
 import os
@@ -25,8 +27,9 @@ from reenact_jax.face_model.parameters import FaceParameters
 
 SIZE = 256
 NUM_CLIPS, NUM_FRAMES = 10, 50
-BATCH = 8
-ROUNDS = 7
+BATCH, NUM_BATCHES = 8, 150
+TURN = 20
+ROUNDS = 5
 MODEL = FaceModelInfo("bfm2009", "0" * 16, identity=80, expression=64, texture=80)
 
 
@@ -53,15 +56,21 @@ def write_prepared(root: Path) -> None:
         prepared.write_clip(root, clip, file_format="jpg")
 
 
-def best_rates(clock, count: int, *functions) -> list[float]:
-    """Calls per second of each function, by the fastest of some rounds that take turns."""
-    best = [0.0] * len(functions)
-    for _ in range(ROUNDS):
-        for i, function in enumerate(functions):
-            start = clock()
-            function()
-            best[i] = max(best[i], count / (clock() - start))
-    return best
+def in_turns(order: list[int], *functions) -> np.ndarray:
+    """(number of functions, number of turns) seconds of processor time a frame."""
+    generator = np.random.default_rng()
+    seconds = []
+    for first in range(0, len(order), TURN):
+        some = order[first : first + TURN]
+        _holes = [bytes(size) for size in generator.integers(100, 100_000, 12).tolist()]
+        row = []
+        for function in functions:
+            start = time.process_time()
+            for number in some:
+                function(number)
+            row.append((time.process_time() - start) / len(some))
+        seconds.append(row)
+    return np.array(seconds).T
 
 
 def main() -> None:
@@ -77,31 +86,38 @@ def main() -> None:
             for clip_id in prepared.list_clips(root / "prepared")
             for frame in prepared.read_clip(root / "prepared", clip_id).frames
         ]
-        order = np.random.default_rng(1).permutation(len(dataset)).tolist()
-        decoding, reading = best_rates(
-            time.process_time,
-            len(order),
-            lambda: [images.decode_image(encoded[i]).nbytes for i in order],
-            lambda: [dataset[i]["image"].nbytes for i in order],
+        generator = np.random.default_rng(1)
+        order = [int(i) for _ in range(ROUNDS) for i in generator.permutation(len(dataset))]
+        seconds = in_turns(
+            order,
+            lambda number: images.decode_image(encoded[number]).nbytes,
+            lambda number: dataset[number]["image"].nbytes,
         )
+        decoding, reading = 1 / np.median(seconds, axis=1)
+        share = np.median(seconds[0] / seconds[1])
         print(f"mean JPEG size         {np.mean([len(e) for e in encoded]) / 1e3:8.1f} kB")
         print(f"packing                {packing:8.0f} frames/s")
         print(f"bare JPEG decoding     {decoding:8.0f} frames/s and core")
-        share = reading / decoding
         print(f"random access          {reading:8.0f} frames/s and core, {share:.2f} of it")
-        for num_threads in (1, 2):
+        for num_threads, num_workers in ((1, 0), (2, 0), (1, 2)):
             batches = train_batches(
-                dataset, seed=0, batch_size=BATCH, image_size=SIZE, num_threads=num_threads
+                dataset,
+                seed=0,
+                batch_size=BATCH,
+                image_size=SIZE,
+                num_threads=num_threads,
+                num_workers=num_workers,
             )
-            next(batches)
-            (rate,) = best_rates(
-                time.perf_counter,
-                50,
-                lambda: [next(batches) for _ in range(50)],  # noqa: B023
-            )
+            for _ in range(2 * BATCH):  # what has been read ahead
+                next(batches)
+            start = time.perf_counter()
+            for _ in range(NUM_BATCHES):
+                next(batches)
+            rate = NUM_BATCHES / (time.perf_counter() - start)
+            batches.close()
             print(
-                f"batches of {BATCH}, threads: {num_threads} {2 * BATCH * rate:8.0f} frames/s = "
-                f"{rate:.1f} batches/s"
+                f"batches of {BATCH}, threads: {num_threads}, processes: {num_workers} "
+                f"{2 * BATCH * rate:8.0f} frames/s = {rate:.1f} batches/s"
             )
 
 

@@ -149,7 +149,7 @@ def test_processes_do_not_change_the_batches_nor_where_they_go_on(dataset, num_w
 
 
 class Recording:
-    """Forty clips of fifty frames that remember which were read; a picture is the frame's number."""
+    """Forty clips of fifty frames that remember which were read; a picture is a frame's number."""
 
     content = "recording"
     clips = tuple(entries([50] * 40))
