@@ -30,7 +30,7 @@ from rasterizer.silhouettes import (
 
 # An edge that advances less than this across the line (in pixels) says nothing reliable about how
 # fast the crossing runs along it. Edges that cross the camera plane are in other units.
-_SMALLEST_ADVANCE = 1e-2
+_SMALLEST_ADVANCE = 0.05
 _SMALLEST_HOMOGENEOUS_ADVANCE = 1e-6
 
 

@@ -4,7 +4,9 @@ The picture of a mesh jumps only along edges that have all their triangles on on
 the outline, creases where one part hides another, the border of an open surface. Such edges are
 found here, among all edges of the mesh, and followed across the image along thin lines: LINES per
 pixel row, running from column centre to column centre, and LINES per pixel column. Every stretch of
-a line between two neighbouring centres keeps the nearest edge that crosses it and is visible there.
+a line between two neighbouring centres keeps one edge that crosses it in front of what the outer
+centre sees. Where several do, nothing of the surface beyond is visible before the last one: the one
+nearest to the outer centre is kept.
 
 Integers come out, no gradient passes. `antialiasing.py` turns them into colours and gradients.
 """
@@ -41,7 +43,7 @@ def crossing_edges(
       (2, LINES, H, W) int32. [0, k, r, c] is about line k of row r between the centres of columns c
       and c + 1, [1, k, r, c] about line k of column c between the centres of rows r and r + 1:
       2 * edge, plus 1 where the surface lies on the side of the higher column (row); -1 where the
-      picture does not jump. Of several edges the nearest to the camera.
+      picture does not jump.
     """
     height, width = depth.shape
     pixels = to_pixels(vertices_clip.astype(jnp.float32), height, width)
@@ -162,9 +164,9 @@ def _follow(a, b, plan, num_rows, num_columns, depth_image) -> jax.Array:
             edge = jnp.minimum(edge, len(ends) - 1).astype(jnp.int32)
             local = (item - starts.at[edge].get(mode="promise_in_bounds")).astype(jnp.int32)
             exists = item < ends[-1]
-        slot, depth, upper_is_inside = _cross(a, b, plan, depth_image, edge, local, exists)
-        bits = lax.bitcast_convert_type(depth + 0.0, jnp.int32)
-        key = bits ^ ((bits >> 31) & np.int32(2**31 - 1))  # orders like the depth
+        slot, distance, upper_is_inside = _cross(a, b, plan, depth_image, edge, local, exists)
+        # Bits of positive floats order like the floats.
+        key = lax.bitcast_convert_type(distance, jnp.int32)
         code = 2 * edge + upper_is_inside
         with jax.enable_x64(True):
             packed = (key.astype(jnp.int64) << np.int64(32)) | code.astype(jnp.int64)
@@ -181,9 +183,9 @@ def _cross(a, b, plan, depth_image, edge, local, exists):
     """Where edges cross lines, for K (edge, number of its line) at once.
 
     Returns:
-      slot (K,) int32 in the flat result, one past its end where there is nothing to see; depth (K,)
-      float32, z/w of the edge there; upper_is_inside (K,) bool, whether the surface lies on the
-      side of the higher column (row).
+      slot (K,) int32 in the flat result, one past its end where there is nothing to see; distance
+      (K,) float32 to the pixel centre on the outer side, in pixels; upper_is_inside (K,) bool,
+      whether the surface lies on the side of the higher column (row).
     """
     height, width = depth_image.shape
     first_row, first_column, num_rows, inside = rows_of(plan, edge)
@@ -200,7 +202,8 @@ def _cross(a, b, plan, depth_image, edge, local, exists):
     crosses = exists & ((ua < 0) != (ub < 0)) & (scale * (ua - ub) > 0)
     inverse = 1 / jnp.where(crosses, scale, 1)
     depth = (ua * zb - ub * za) * inverse
-    place = jnp.floor((ua * vb - ub * va) * inverse + (along.astype(jnp.float32) / 2 - 0.5))
+    position = (ua * vb - ub * va) * inverse + (along.astype(jnp.float32) / 2 - 0.5)
+    place = jnp.floor(position)
     crosses &= (place >= 0) & (place <= (along - 2).astype(jnp.float32))
     first, line = jnp.where(crosses, place, 0).astype(jnp.int32), jnp.where(crosses, line, 0)
     upper_is_inside = jnp.where(is_row, scale > 0, scale < 0) == (inside > 0)
@@ -214,7 +217,9 @@ def _cross(a, b, plan, depth_image, edge, local, exists):
     farthest = jnp.where(upper_is_inside, jnp.maximum(*lower), jnp.maximum(*upper))
     # Visible if what lies beyond the edge is farther than the edge and than its own surface.
     crosses &= (depth < farthest) & (nearest < farthest)
+    rest = position - place
+    distance = jnp.where(upper_is_inside, rest, 1 - rest)
     own, part = line // LINES, line % LINES
     pixel = jnp.where(is_row, own * width + first, first * width + own)
     slot = (jnp.where(is_row, 0, LINES) + part) * (height * width) + pixel
-    return jnp.where(crosses, slot, 2 * LINES * height * width), depth, upper_is_inside
+    return jnp.where(crosses, slot, 2 * LINES * height * width), distance, upper_is_inside
