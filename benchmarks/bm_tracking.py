@@ -39,13 +39,13 @@ from reenact_jax.tracking.smoothing import smooth_parameters
 
 def main(options: argparse.Namespace) -> None:
     model = load_ict_facekit(options.face_model)
-    print(
-        "| clip | frames | error | held out | eyes and mouth | pupil | jitter | blink "
-        "| MediaPipe ms | fit ms | ratio | processor ms | ratio |"
-    )
-    print("|" + "---|" * 13)
     rows = []
     with FaceLandmarker() as landmarker:
+        print(
+            "| clip | frames | error | held out | eyes and mouth | pupil | jitter | blink "
+            "| MediaPipe ms | fit ms | ratio | processor ms | ratio |"
+        )
+        print("|" + "---|" * 13)
         for path in options.clips:
             row = measure_clip(path, model, landmarker)
             if row is not None:

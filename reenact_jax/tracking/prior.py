@@ -18,7 +18,7 @@ _NORMAL_PRECISION = 1.0
 _HELD_PRECISION = 500.0
 
 # Openness (see `eye_openness`) at which MediaPipe's pupil begins to be seen, and is fully trusted.
-# It scores half a blink at 0.1; the narrowest open eyes among ten clips have 0.15.
+# It scores half a blink at 0.1; the narrowest open eyes of the training clips have 0.14.
 _HIDDEN_OPENNESS = 0.09
 _SEEN_OPENNESS = 0.13
 
