@@ -133,13 +133,14 @@ def guidance_columns(
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
-    return images.resize_area(picture, max(_CELL, len(picture)))
+    """Pixels repeated a whole number of times, up to the size of a cell at least."""
+    factor = -(-_CELL // len(picture))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def mesh_over(frame: np.ndarray, model: MorphableModel, parameters) -> np.ndarray:
     """The frame with the mesh drawn over it, enlarged so that lines stay apart."""
-    side = max(_CELL, len(frame))
-    return images.resize_area(draw_overlay(frame, model, parameters), side)
+    return images.resize_area(draw_overlay(frame, model, parameters), len(enlarged(frame)))
 
 
 def occlusion_over(guidance) -> np.ndarray:

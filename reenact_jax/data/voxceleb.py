@@ -189,11 +189,12 @@ class ReadClip:
         return Footage(frames, parameters, f"{clip.path.name} with {matrix.name}")
 
     def _coefficient_file(self, clip: RawClip) -> Path:
-        name = f"{clip.clip_id}.mat"
-        for path in (self.coefficients / name, self.coefficients / clip.split / name):
-            if path.exists():
-                return path
-        raise importing.MissingParameters(f"{self.coefficients}: no {name}")
+        # scripts/reconstruct_deng.py names its files after the folders.
+        for name in (f"{clip.clip_id}.mat", f"{clip.path.name}.mat"):
+            for path in (self.coefficients / name, self.coefficients / clip.split / name):
+                if path.exists():
+                    return path
+        raise importing.MissingParameters(f"{self.coefficients}: no {clip.clip_id}.mat")
 
 
 def _frames(path: Path) -> Iterator[bytes | np.ndarray]:

@@ -1,5 +1,6 @@
 """What labs already hold: PIRenderer's LMDB and CelebV's folders, small files of the same form."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from reenact_jax.config import from_config_dict
 from reenact_jax.data import celebv, images, importing, pirenderer, prepared
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.bfm import load_bfm
@@ -208,6 +210,15 @@ def test_one_command_turns_celebv_into_prepared_clips(tmp_path, bfm_path):
         assert clip.frames == [encoded_frame(serial) for serial in serials]
         expected = np.stack([by_serial[serial] for serial in serials])
         np.testing.assert_array_equal(join_coefficients(clip.parameters), expected)
+
+
+def test_the_configuration_for_celebv_is_the_paper_s_on_other_data():
+    own, paper = (
+        importlib.import_module(f"configs.{name}").get_config() for name in ("celebv", "vox")
+    )
+    assert from_config_dict(own).data.name == "celebv"
+    own.data.name = paper.data.name
+    assert own.to_dict() == paper.to_dict()
 
 
 def test_runs_of_numbers_are_cut_at_gaps_and_at_the_limit():

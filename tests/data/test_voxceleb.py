@@ -145,6 +145,13 @@ def test_without_split_folders_the_test_persons_follow_the_rule(tmp_path):
     assert splits == dict(zip(persons, ("train", "test", "test", "train"), strict=True))
 
 
+def test_a_folder_and_a_video_of_one_name_are_one_too_many(tmp_path):
+    picture_folder(tmp_path / "train", f"{TRAIN}.mp4", [8])
+    picture_folder(tmp_path / "train", TRAIN, [8])
+    with pytest.raises(ValueError, match=f"clip {TRAIN}: expected it once"):
+        voxceleb.find_clips(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -215,7 +222,7 @@ def picture_folder(root, clip_id, sizes):
 
 
 def coefficient_file(folder, clip_id, num_frames):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     arrays = {
         "coeff": paper_files.random_coefficients(num_frames, 0),
         "transform_params": paper_files.random_transforms(num_frames, 0),
@@ -223,9 +230,10 @@ def coefficient_file(folder, clip_id, num_frames):
     scipy.io.savemat(folder / f"{clip_id}.mat", arrays)
 
 
-def test_folders_may_be_called_like_videos(model, tmp_path):
+@pytest.mark.parametrize("name", [TEST, f"test/{TEST}.mp4"])
+def test_folders_may_be_called_like_videos(model, tmp_path, name):
     picture_folder(tmp_path / "videos/test", f"{TEST}.mp4", [256, 256])
-    coefficient_file(tmp_path / "mat", TEST, 2)
+    coefficient_file((tmp_path / "mat" / name).parent, Path(name).name, 2)
     report = voxceleb.import_clips(tmp_path / "videos", tmp_path / "mat", tmp_path / "out", model)
     assert report.prepared == [TEST]
 
