@@ -50,7 +50,8 @@ def find_clips(videos: str | Path) -> list[RawClip]:
     clips: dict[str, RawClip] = {}
     for split in splits or [""]:
         for path in sorted((videos / split).glob("*")):
-            if not (path.is_dir() or path.suffix.lower() == ".mp4"):
+            is_hidden = path.name.startswith(".")  # what a killed run has left
+            if is_hidden or not (path.is_dir() or path.suffix.lower() == ".mp4"):
                 continue
             clip_id = path.name.removesuffix(".mp4") if path.is_dir() else path.stem
             if clip_id.count("#") < 1:

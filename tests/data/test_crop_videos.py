@@ -18,6 +18,7 @@ from reenact_jax.data import images, prepared
 from reenact_jax.data.crop_videos import crop_videos, frame_range, scaled_box
 from reenact_jax.data.video_metadata import ClipList, ClipRow, list_hash, read_metadata
 from reenact_jax.data.video_metadata import write_metadata as write_list
+from reenact_jax.data.voxceleb import find_clips
 from reenact_jax.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -131,6 +132,28 @@ def test_a_second_run_keeps_what_is_there(videos, tmp_path):
     report = crop_videos(videos, clip_list(ROW, later), tmp_path / "out", image_size=16)
     assert report.clips_written == 2 and folder.stat().st_mtime_ns == before
     assert len(list((tmp_path / "out/train" / later.clip_id).iterdir())) == 3
+
+
+def test_what_a_killed_run_has_left_is_no_clip_and_is_replaced(videos, tmp_path):
+    script = (
+        "import os, sys\n"
+        "from reenact_jax.data import crop_videos as c, video_metadata as m\n"
+        "encode, count = c.images.encode_image, []\n"
+        "c.images.encode_image = lambda *a: os._exit(9) if len(count) == 2 else "
+        "(count.append(1), encode(*a))[1]\n"
+        "c.crop_videos(sys.argv[1], m.read_metadata(sys.argv[2]), sys.argv[3], image_size=16)\n"
+    )
+    write_list(tmp_path / "list.csv", [ROW])
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", script, str(videos), str(tmp_path / "list.csv"), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 9, done.stderr
+    assert len(left_behind(out)) == 2
+    with pytest.raises(UserError, match="expected clips .* found none"):
+        find_clips(out)
+    crop_videos(videos, clip_list(ROW), out, image_size=16)
+    assert len(left_behind(out)) == 4
+    assert [clip.clip_id for clip in find_clips(out)] == [ROW.clip_id]
 
 
 def test_processes_write_the_same_files(videos, tmp_path):
