@@ -1,26 +1,36 @@
-"""Renders the synthetic talking heads into a folder of prepared clips.
+"""Renders the synthetic talking heads into folders of prepared clips.
 
     python scripts/make_talking_heads.py runs/demo/prepared
+    python scripts/make_talking_heads.py prepared/talking_heads --preset v1 --processes 2
 
-Goes on where it was stopped.
+OUT has the exact parameters, OUT/fitted those that a fit would find; docs/talking_heads.md. Goes on
+where it was stopped.
 """
 
 import argparse
 import dataclasses
+import time
 
-from reenact_jax.data.talking_heads.world import WorldSpec, write_world
+from reenact_jax.data.talking_heads import PRESETS, WorldSpec, write_world
+from reenact_jax.data.talking_heads.world import report_lines
 from reenact_jax.errors import UserError, run_command
 
 
 def main(options: argparse.Namespace) -> None:
     values = vars(options)
-    out = values.pop("out")
+    out, preset, processes = (values.pop(name) for name in ("out", "preset", "processes"))
+    changed = {name: value for name, value in values.items() if value is not None}
     try:
-        spec = WorldSpec(**values)
+        spec = dataclasses.replace(PRESETS[preset], **changed)
     except ValueError as err:
         raise UserError(str(err)) from err
-    write_world(spec, out, progress=True)
-    print(f"world {spec.hash()} in {out}")
+    start = time.monotonic()
+    report = write_world(spec, out, processes=processes, progress=True)
+    for line in report_lines(report):
+        print(line)
+    print(
+        f"world {spec.hash()} in {out}: {report['frames']} frames, {time.monotonic() - start:.0f} s"
+    )
 
 
 if __name__ == "__main__":
@@ -28,7 +38,11 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", help="folder to write")
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS), default="demo", help="v1 is the benchmark"
+    )
+    parser.add_argument("--processes", type=int, default=1, help="how many render at once")
     for field in dataclasses.fields(WorldSpec):
         flag = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(flag, type=field.type, default=field.default, help="see WorldSpec")
+        parser.add_argument(flag, type=field.type, help="in place of the preset's, see WorldSpec")
     run_command(main, parser.parse_args())

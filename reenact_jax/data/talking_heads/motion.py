@@ -2,7 +2,11 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from reenact_jax.face_model.rotation import rotation_matrix
 
 # What a mouth passes through while it speaks; weights of blendshapes.
 _VISEMES: tuple[dict[str, float], ...] = (
@@ -26,6 +30,14 @@ _BROWS: tuple[dict[str, float], ...] = (
 )
 # Seconds from the start of a blink to closed lids, and the same back.
 _BLINK_SECONDS = 0.14
+# Up to this largest turn a head changes sides 1.3 times a second.
+_FAST_TURN = np.radians(35.0)
+# The shoulders follow this share of the head's rotation (pitch, yaw, roll) and translation, the
+# rotation with a delay of this many seconds; and the base of the neck takes them along.
+_TORSO_TURN = np.array([0.06, 0.16, 0.12])
+_TORSO_MOVE = np.array([0.75, 0.9, 1.0])
+_TORSO_DELAY = 0.35
+_NECK_BASE, _NECK_PULL = np.array([0.0, -1.15, -0.25]), 0.55
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +48,14 @@ class Motion:
       expression: (N, E) in [0, 1].
       rotation: (N, 3) radians.
       translation: (N, 3) decimetres.
+      torso_rotation, torso_translation: (N, 3) the same for the shoulders.
     """
 
     expression: np.ndarray
     rotation: np.ndarray
     translation: np.ndarray
+    torso_rotation: np.ndarray
+    torso_translation: np.ndarray
 
 
 def keyframed(rng: np.random.Generator, times: np.ndarray, rate: float, draw) -> np.ndarray:
@@ -84,11 +99,12 @@ def make_motion(
     def yaws(count: int) -> np.ndarray:
         # From side to side, so that every clip shows both halves of the face.
         alternating = side * (1.0 - 2.0 * (np.arange(count) % 2))
-        return (turn * alternating * rng.uniform(0.2, 1.0, count))[:, None]
+        return (turn * alternating * rng.uniform(0.4, 1.0, count))[:, None]
 
-    yaw = keyframed(rng, times, 1.3, yaws)
+    # Larger turns take longer.
+    yaw = keyframed(rng, times, 1.3 * min(1.0, _FAST_TURN / max(max_yaw, 1e-6)), yaws)
     tilt = keyframed(rng, times, 1.0, lambda k: _normal(rng, k, (0.13, 0.075)))
-    rest = rng.uniform((-0.10, 0.02, -1.8), (0.10, 0.16, -0.9))
+    rest = rng.uniform((-0.12, 0.10, -3.2), (0.12, 0.30, -1.3))
     sway = keyframed(rng, times, 0.8, lambda k: _normal(rng, k, (0.09, 0.05, 0.12)))
     rotation = np.concatenate([tilt[:, :1], yaw, tilt[:, 1:]], axis=1)
 
@@ -103,11 +119,37 @@ def make_motion(
     _feel(rng, times, add)
     _look(rng, times, add, yaw[:, 0])
     expression = np.stack([weights[name] for name in expression_names], axis=1)
+    translation = rest + sway
+    torso_rotation, torso_translation = _shoulders(rng, times, fps, rotation, translation)
     return Motion(
         expression=np.clip(expression, 0.0, 1.0).astype(np.float32),
         rotation=rotation.astype(np.float32),
-        translation=(rest + sway).astype(np.float32),
+        translation=translation.astype(np.float32),
+        torso_rotation=torso_rotation.astype(np.float32),
+        torso_translation=torso_translation.astype(np.float32),
     )
+
+
+def _shoulders(
+    rng: np.random.Generator,
+    times: np.ndarray,
+    fps: float,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation and translation (N, 3) of the shoulders: they follow the head, late, and breathe."""
+    keep = np.exp(-1.0 / (fps * _TORSO_DELAY))
+    late = np.empty_like(rotation)
+    late[0] = rotation[0]
+    for i in range(1, len(times)):
+        late[i] = keep * late[i - 1] + (1.0 - keep) * rotation[i]
+    lean = keyframed(rng, times, 0.5, lambda k: _normal(rng, k, (0.02, 0.05, 0.025)))
+    breath = 0.012 * np.sin(2.0 * np.pi * (rng.uniform(0.2, 0.35) * times + rng.uniform()))
+    base = np.asarray(jax.vmap(rotation_matrix)(jnp.asarray(rotation))) @ _NECK_BASE - _NECK_BASE
+    moved = _TORSO_MOVE * translation + _NECK_PULL * base
+    # Shoulders do not rise and fall with a nod.
+    moved[:, 1] = _TORSO_MOVE[1] * translation[:, 1] + breath
+    return _TORSO_TURN * late + lean, moved
 
 
 def _normal(rng: np.random.Generator, count: int, scale: tuple[float, ...]) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""What stands around a head in the synthetic world: light, background and shoulders."""
+"""What surrounds a head in the synthetic world: light, shoulders and clothes."""
 
 import dataclasses
 
 import jax
 import numpy as np
+
+from reenact_jax.data.talking_heads.noise import band_noise, muted, smooth, soft_box
 
 _TORSO_ROWS, _TORSO_COLUMNS = 22, 40
 # Rings of the torso, neck to bottom: height, half width, half depth, centre's z (decimetres).
@@ -23,7 +25,7 @@ _TORSO_PROFILE = np.array(
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scenery:
-    """What stays the same within a clip, besides the person (NumPy float32 leaves).
+    """What the plain `Renderer` puts round a head (NumPy float32 leaves).
 
     Attributes:
       background: (R, R, 3) RGB in [0, 1] at the rendering resolution.
@@ -36,8 +38,24 @@ class Scenery:
     torso_albedo: np.ndarray
 
 
-def make_lighting(rng: np.random.Generator) -> np.ndarray:
-    """(27,) soft light: ambient, a key light from somewhere above and in front, a weaker fill.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Light:
+    """The light of a clip, fixed to the camera (NumPy float32 leaves).
+
+    Attributes:
+      bands: (27,) soft light, as in FaceParameters.
+      direction: (3,) unit vector to the key light, y-up frame in front of the camera.
+      key: (3,) RGB of the key light, which makes highlights.
+    """
+
+    bands: np.ndarray
+    direction: np.ndarray
+    key: np.ndarray
+
+
+def make_light(rng: np.random.Generator) -> Light:
+    """Ambient light, a key light from somewhere above and in front, a weaker fill.
 
     A directional light of strength s seen by a Lambertian surface is s max(0, n.d), whose first
     nine spherical harmonics are s (1/4 + n.d / 2 + 15/32 ((n.d)^2 - 1/3)).
@@ -51,7 +69,21 @@ def make_lighting(rng: np.random.Generator) -> np.ndarray:
     opposite = rng.uniform(0.05, 0.2)
     bands = bands + opposite * strength[:, None] * _directional((-azimuth - 0.6, 0.2))
     bands[:, 0] -= 0.8  # what shading adds
-    return bands.reshape(27).astype(np.float32)
+    return Light(
+        bands=bands.reshape(27).astype(np.float32),
+        direction=np.asarray(_direction(azimuth, elevation), np.float32),
+        key=strength.astype(np.float32),
+    )
+
+
+def make_lighting(rng: np.random.Generator) -> np.ndarray:
+    """(27,) the bands of `make_light`."""
+    return make_light(rng).bands
+
+
+def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
+    level = np.cos(elevation)
+    return level * np.sin(azimuth), np.sin(elevation), level * np.cos(azimuth)
 
 
 def _directional(angles: tuple[float, float] | None) -> np.ndarray:
@@ -60,10 +92,7 @@ def _directional(angles: tuple[float, float] | None) -> np.ndarray:
     if angles is None:
         bands[0] = 1.0 / 0.8862269
         return bands
-    azimuth, elevation = angles
-    x = np.cos(elevation) * np.sin(azimuth)
-    y = np.sin(elevation)
-    z = np.cos(elevation) * np.cos(azimuth)
+    x, y, z = _direction(*angles)
     bands[0] = 0.25 / 0.8862269
     bands[1:4] = 0.5 * np.array([-y, z, -x]) / 1.7724539
     quadratic = 15.0 / 32.0
@@ -77,43 +106,6 @@ def _directional(angles: tuple[float, float] | None) -> np.ndarray:
     )
     bands[8] = quadratic * (x * x - y * y) / 2 / 1.2135162
     return bands
-
-
-def _muted(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
-    """A random colour (3,), half as colourful as independent channels would be."""
-    colour = rng.uniform(low, high, 3)
-    return colour.mean() + 0.5 * (colour - colour.mean())
-
-
-def make_background(rng: np.random.Generator, resolution: int) -> np.ndarray:
-    """(R, R, 3) float32 in [0, 1]: a gradient, smooth blotches, soft-edged panels and a lamp.
-
-    The same generator state gives the same picture at every resolution, up to sampling.
-    """
-    centre = (np.arange(resolution) + 0.5) / resolution
-    y, x = np.meshgrid(centre, centre, indexing="ij")
-    ends = np.stack([_muted(rng, 0.12, 0.88), _muted(rng, 0.12, 0.88)])
-    angle = rng.uniform(0.0, 2.0 * np.pi)
-    along = 0.5 + 0.7 * ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle))
-    picture = ends[0] + np.clip(along, 0.0, 1.0)[..., None] * (ends[1] - ends[0])
-    for _ in range(5):
-        frequency = rng.uniform(-2.6, 2.6, 2) * 2.0 * np.pi
-        wave = np.sin(frequency[0] * x + frequency[1] * y + rng.uniform(0.0, 2.0 * np.pi))
-        picture = picture + wave[..., None] * (rng.normal(0.0, 0.045) + rng.normal(0.0, 0.016, 3))
-    edge = 0.012
-    for _ in range(rng.integers(2, 5)):
-        middle, size = rng.uniform(0.0, 1.0, 2), rng.uniform(0.06, 0.24, 2)
-        inside = 1.0
-        for axis, centre_, half in ((x, middle[0], size[0]), (y, middle[1], size[1])):
-            inside = inside / (1.0 + np.exp((np.abs(axis - centre_) - half) / edge))
-        colour = _muted(rng, 0.08, 0.92)
-        opacity = rng.uniform(0.35, 0.85)
-        picture = picture + opacity * inside[..., None] * (colour - picture)
-    middle, radius = rng.uniform(0.0, 1.0, 2), rng.uniform(0.04, 0.12)
-    distance = np.hypot(x - middle[0], y - middle[1])
-    inside = 1.0 / (1.0 + np.exp((distance - radius) / edge))
-    picture = picture + 0.7 * inside[..., None] * (_muted(rng, 0.2, 1.0) - picture)
-    return np.clip(picture, 0.0, 1.0).astype(np.float32)
 
 
 def torso_triangles() -> np.ndarray:
@@ -142,9 +134,9 @@ def make_torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     y = height[:, None] - neckline * np.maximum(cosine, 0.0) ** 2
     vertices = np.stack([x, np.broadcast_to(y, x.shape), z], axis=-1)
 
-    cloth = _muted(rng, 0.08, 0.82)
+    cloth = muted(rng, 0.08, 0.82)
     trim = np.clip(cloth * rng.uniform(0.4, 1.6), 0.04, 0.95)
-    trim = trim + rng.uniform(0.0, 0.6) * (_muted(rng, 0.05, 0.9) - trim)
+    trim = trim + rng.uniform(0.0, 0.6) * (muted(rng, 0.05, 0.9) - trim)
     kind = rng.integers(4)
     collar = row[:, None] < 0.16 + 0.0 * x
     stripes = np.sin(2.0 * np.pi * (_TORSO_ROWS / 6.0) * row)[:, None] + 0.0 * x > 0.2
@@ -155,3 +147,52 @@ def make_torso(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         vertices.reshape(-1, 3).astype(np.float32),
         albedo.reshape(-1, 3).astype(np.float32),
     )
+
+
+# The window of the torso that the cloth texture covers, front view (decimetres).
+CLOTH_WINDOW = (-2.4, -3.6, 2.4, -1.1)
+_CLOTH_ROWS, _CLOTH_COLUMNS = 128, 240
+
+
+def make_cloth(rng: np.random.Generator) -> np.ndarray:
+    """(rows, columns, 3) float32 albedo in [0, 1]: clothes from in front, in `CLOTH_WINDOW`."""
+    x0, y0, x1, y1 = CLOTH_WINDOW
+    y, x = np.meshgrid(
+        y1 - (np.arange(_CLOTH_ROWS) + 0.5) / _CLOTH_ROWS * (y1 - y0),
+        x0 + (np.arange(_CLOTH_COLUMNS) + 0.5) / _CLOTH_COLUMNS * (x1 - x0),
+        indexing="ij",
+    )
+    ground, other = muted(rng, 0.06, 0.82), muted(rng, 0.05, 0.9)
+    cloth = np.broadcast_to(ground, (*x.shape, 3))
+
+    def painted(colour: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        return cloth + inside[..., None] * (colour - cloth)
+
+    size = rng.uniform(0.16, 0.4)
+    across = smooth(0.5 + 3.0 * np.sin(2 * np.pi * (y / size + 0.15 * x**2)))
+    down = smooth(0.5 + 3.0 * np.sin(2 * np.pi * x / size))
+    fine, folds = band_noise(rng, x.shape, 1.0, 9.0)
+    pattern = rng.integers(6)
+    if pattern == 0:
+        cloth = painted(other, across)
+    elif pattern == 1:
+        cloth = painted(0.5 * (ground + other), across)
+        cloth = painted(other, 0.6 * down)
+    elif pattern == 2:
+        cell = np.hypot((x / size) % 1.0 - 0.5, (y / size) % 1.0 - 0.5)
+        cloth = painted(other, smooth((0.24 - cell) / 0.08))
+    elif pattern == 3:
+        # A jacket open over a shirt.
+        opening = 0.16 + 0.40 * np.clip((-1.45 - y) / 1.6, 0.0, 1.0)
+        cloth = painted(other, smooth((opening - np.abs(x)) / 0.04))
+        lapel = smooth((0.10 - np.abs(np.abs(x) - opening - 0.12)) / 0.04)
+        cloth = painted(0.75 * ground, lapel)
+    elif pattern == 4:
+        # A print on the chest.
+        cloth = painted(other, soft_box(x, y, (-0.7, -2.6, 0.7, -1.9), 0.06))
+        cloth = painted(ground, 0.8 * smooth(folds))
+    collar = smooth((y + 1.42 + 0.10 * x**2) / 0.03)
+    trim = np.clip(ground * rng.uniform(0.5, 1.5), 0.03, 0.95)
+    cloth = painted(trim, collar * (rng.uniform() < 0.7))
+    cloth = cloth * (1.0 + rng.uniform(0.02, 0.06) * fine + 0.08 * folds)[..., None]
+    return np.clip(cloth, 0.0, 1.0).astype(np.float32)
