@@ -47,8 +47,9 @@ demo: $(VENV)/.demo
 	@echo "  $(RUN)/metrics.json    the numbers, beside three baselines"
 	@echo "  $(RUN)/loss.png        the training loss"
 
+# Compiling takes most of the time, on one core each.
 test: $(VENV)/.dev
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2
 
 test-slow: $(VENV)/.dev
 	$(PYTHON) -m pytest -m slow
