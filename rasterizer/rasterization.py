@@ -103,8 +103,9 @@ def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragment
     """Vertex attributes at every pixel, weighted by its barycentrics.
 
     Args:
-      attributes: (V, C) float of any width; V as in the rasterized mesh.
-      triangles: (F, 3) integer, the rasterized ones.
+      attributes: (V, C) float of any width.
+      triangles: (F, 3) integer rows into `attributes`, one per rasterized triangle: the rasterized
+        triangles themselves, or a table of their own for attributes of corners (uv seams).
       fragments: what `rasterize` returned for them.
 
     Returns:
