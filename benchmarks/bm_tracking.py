@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact_jax import media
-from reenact_jax.errors import run_command
+from reenact_jax.errors import UserError, run_command
 from reenact_jax.face_model.ict import load_ict_facekit
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.tracking import measure
@@ -50,6 +50,8 @@ def main(options: argparse.Namespace) -> None:
             row = measure_clip(path, model, landmarker)
             if row is not None:
                 rows.append(row)
+    if not rows:
+        raise UserError("expected clips with faces, found none")
     frames, errors, held_out, times = (np.array(column) for column in zip(*rows, strict=True))
     # Of all frames together.
     detect, fit, detect_cpu, fit_cpu = frames @ times / frames.sum()
