@@ -36,6 +36,21 @@ def test_no_workers_are_refused():
         list(run_jobs(square, [1], num_workers=0))
 
 
+def cores_of_worker(_):
+    time.sleep(0.5)  # the other worker gets the other job
+    return os.sched_getaffinity(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_workers_share_the_cores():
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("one core cannot be shared")
+    results = dict(run_jobs(cores_of_worker, range(4), num_workers=2, progress=False))
+    assert set.union(*results.values()) == before == os.sched_getaffinity(0)
+    assert len({frozenset(cores) for cores in results.values()}) == 2
+
+
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
