@@ -19,7 +19,7 @@ from reenact_jax.pretrained import asset_files, registry
 from reenact_jax.pretrained.registry import Asset, Job
 
 # A module that is there if the extra is installed.
-_MODULE_OF_EXTRA = {"tracking": "mediapipe", "convert": "torch", "dlib": "face_recognition_models"}
+_MODULE_OF_EXTRA = {"tracking": "mediapipe", "dlib": "face_recognition_models"}
 
 
 def list_assets() -> None:

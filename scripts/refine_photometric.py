@@ -36,7 +36,9 @@ from reenact_jax.tracking.fit import fit_clip, fit_error_px
 from reenact_jax.tracking.photometric import refine, rendered_face
 from reenact_jax.tracking.track import track_image, track_video
 
-LANDMARK_NOISE_PX = 1.5  # standard deviation at 256 pixels
+# Errors of a tracker's landmarks, standard deviations in pixels at 256: one that neighbours share,
+# with wavelengths of about a third of the picture, and one of each point's own.
+SHARED_NOISE_PX, OWN_NOISE_PX = 1.5, 0.15
 # Of 255; what is drawn brightest in pictures of errors.
 LARGEST_ERROR = 40.0
 ROWS = 3  # people in the picture
@@ -68,8 +70,15 @@ def photograph(
     points = morphable.to_camera(points, jnp.asarray(person.rotation), person.translation)
     points = np.asarray(morphable.project(points, jnp.asarray(person.camera)))
     landmarks = np.zeros((NUM_DENSE, 2), np.float32)
-    landmarks[anchors.selection] = points + rng.normal(0, LANDMARK_NOISE_PX / 256, points.shape)
+    landmarks[anchors.selection] = points + landmark_noise(points, rng) / 256
     return renderer(batch, scenery)[0], landmarks
+
+
+def landmark_noise(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(L, 2) pixels at 256, for points (L, 2) in [0, 1]: a sum of random waves, and white noise."""
+    phases = points @ rng.normal(0, 2 * np.pi * 3, (2, 12)) + rng.uniform(0, 2 * np.pi, 12)
+    waves = np.sin(phases) @ rng.normal(0, np.sqrt(2 / 12), (12, 2))
+    return SHARED_NOISE_PX * waves + OWN_NOISE_PX * rng.normal(size=points.shape)
 
 
 def errors(model: MorphableModel, found: FaceParameters, truth: FaceParameters) -> dict[str, float]:

@@ -8,16 +8,22 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
 import rasterizer
-from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.morphable import MorphableModel, clip_vertices, to_camera
+from reenact_jax.face_model.parameters import CANONICAL_CAMERA
 
 # A vertex takes its colour from so many vertices of the other model, near in position and alike in
 # the direction that they face: a right angle between normals counts as much as this many
 # decimetres. Without the normals lips would take the colour of the teeth behind them.
 _NEAREST = 4
 _DECIMETRES_PER_NORMAL = 0.15
-# The jaw lines of two models, the first 17 landmarks, need not lie at the same place.
-_COMPARABLE = slice(17, None)
+# Brows, nose, eyes, outer lips. The jaw lines of two models need not lie at the same place, and the
+# two inner lips may touch on one model and not on the other, which no bend can follow.
+_COMPARABLE = slice(17, 60)
 _SMOOTHING = 1e-3
+# What none of these views of the other model shows (teeth, the insides of the lips) lends nothing:
+# the nearest to a lip would often be a tooth.
+_VIEWS = np.radians([[0.0, -60.0, 0.0], [0.0, 0.0, 0.0], [0.0, 60.0, 0.0]])
+_VIEW_SIZE = 512
 
 
 def with_albedo_of(model: MorphableModel, donor: MorphableModel) -> MorphableModel:
@@ -45,7 +51,9 @@ def with_albedo_of(model: MorphableModel, donor: MorphableModel) -> MorphableMod
 
     shares = np.zeros((model.num_vertices, _NEAREST))
     nearest = np.zeros((model.num_vertices, _NEAREST), int)
+    visible = _visible(donor)
     for mine, lent in zip(*_parts(model, donor), strict=True):
+        lent = np.intersect1d(lent, visible)
         distance, index = cKDTree(theirs[lent]).query(ours[mine], _NEAREST)
         weight = 1 / (distance + 1e-6)
         shares[mine] = weight / weight.sum(axis=1, keepdims=True)
@@ -71,6 +79,18 @@ def _features(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(V, 6): where each vertex is and, in decimetres too, which way it faces."""
     normals = np.asarray(rasterizer.vertex_normals(jnp.float32(vertices), triangles))
     return np.concatenate([vertices, normals * (_DECIMETRES_PER_NORMAL / np.sqrt(2))], axis=1)
+
+
+def _visible(model: MorphableModel) -> np.ndarray:
+    """Indices of the mean face's vertices that are seen from in front or from a side."""
+    triangles, seen = np.asarray(model.triangles), []
+    for angles in _VIEWS:
+        points = to_camera(jnp.asarray(model.mean), jnp.float32(angles), jnp.zeros(3))
+        clip = clip_vertices(points, jnp.asarray(CANONICAL_CAMERA))
+        view = rasterizer.rasterize(clip, triangles, _VIEW_SIZE, _VIEW_SIZE, cull_backfaces=True)
+        ids = np.unique(view.triangle_id)
+        seen.append(triangles[ids[ids >= 0]].ravel())
+    return np.unique(np.concatenate(seen))
 
 
 def _parts(model: MorphableModel, donor: MorphableModel) -> tuple[list, list]:

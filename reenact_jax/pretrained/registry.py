@@ -84,8 +84,8 @@ ASSETS = (
         what="ICT-FaceKit (light), the open face model",
         licence="MIT",
         who="everyone",
-        origin="made on your machine from a download of github.com/ICT-VGL/ICT-FaceKit; "
-        "docs/tracking.md has the layout",
+        origin="made on your machine from a download of github.com/ICT-VGL/ICT-FaceKit by "
+        "scripts/convert_ict.py",
     ),
     Asset(
         name="BFM_model_front.mat",
@@ -93,7 +93,7 @@ ASSETS = (
         licence="BFM 2009 licence",
         who=_BFM_WHO,
         origin="made on your machine from 01_MorphableModel.mat, Exp_Pca.bin, std_exp.txt and the "
-        "index files, or by Deep3DFaceRecon's own recipe",
+        "index files by scripts/convert_bfm.py, or by Deep3DFaceRecon's own recipe",
     ),
     Asset(
         name="01_MorphableModel.mat",
@@ -154,6 +154,13 @@ ASSETS = (
         size=288_860_037,
         sha256="6d17a6b23457b521801baae583cb6a58f7238fe6721fc3d65d76407460e9149b",
         hash_source=_MIRRORS,
+    ),
+    Asset(
+        name="rnet.safetensors",
+        what="the same without the optimiser; read without PyTorch",
+        licence="MIT (repository); trained with BFM 2009",
+        who="researchers who may use the Basel Face Model, whose coefficients it gives",
+        origin="made on your machine from epoch_20.pth by scripts/convert_rnet.py",
     ),
     Asset(
         name="vgg19-dcbb9e9d.pth",
@@ -233,40 +240,39 @@ ASSETS = (
 
 _BFM = ("BFM_model_front.mat",)
 _VGG = ("vgg19-dcbb9e9d.pth", "vgg19-dcbb9e9d.safetensors")
+_RNET = ("epoch_20.pth", "rnet.safetensors")
+_TRACKER = (("face_landmarker.task",), ("ict_facekit.npz",))
+_RAW_BFM = (
+    "01_MorphableModel.mat",
+    "Exp_Pca.bin",
+    "std_exp.txt",
+    "BFM_exp_idx.mat",
+    "BFM_front_idx.mat",
+    "facemodel_info.mat",
+)
+_CONVERT_NOTE = "a .pth is read with reenact-jax[convert]"
 _NO_READER = "no metric of this version reads it yet"
 JOBS = (
     Job("train configs/demo.py", (), note="needs no file"),
-    Job("track videos", (("face_landmarker.task",), ("ict_facekit.npz",)), ("tracking",)),
-    Job("train configs/clips.py", (("face_landmarker.task",), ("ict_facekit.npz",)), ("tracking",)),
-    Job("train configs/vox.py", (_BFM, _VGG), note="and the packed dataset, docs/data.md"),
+    Job("track videos", _TRACKER, ("tracking",)),
+    Job("train configs/clips.py", _TRACKER, ("tracking",), "on your own videos"),
     Job(
-        "reenact own videos",
-        (("face_landmarker.task",), ("ict_facekit.npz",)),
+        "train configs/vox.py", (_BFM, _VGG), (), f"and its dataset, docs/data.md; {_CONVERT_NOTE}"
+    ),
+    Job("reenact your own videos", _TRACKER, ("tracking",), "and a trained run"),
+    Job("make BFM_model_front.mat", tuple((name,) for name in _RAW_BFM)),
+    Job(
+        "coefficients by R-Net",
+        (("face_landmarker.task",), _RNET, _BFM),
         ("tracking",),
-        note="and a trained run",
+        _CONVERT_NOTE,
     ),
-    Job(
-        "build BFM_model_front.mat",
-        tuple(
-            (name,)
-            for name in (
-                "01_MorphableModel.mat",
-                "Exp_Pca.bin",
-                "std_exp.txt",
-                "BFM_exp_idx.mat",
-                "BFM_front_idx.mat",
-                "facemodel_info.mat",
-            )
-        ),
-    ),
-    Job("coefficients by R-Net", (("epoch_20.pth",), _BFM), ("convert",)),
-    Job("evaluate AED, APD", (("epoch_20.pth",), _BFM), ("convert",), note=_NO_READER),
-    Job("evaluate FID", (("pt_inception-2015-12-05-6726825d.pth",),), ("convert",), _NO_READER),
-    Job("evaluate CSIM", (("backbone.pth", "w600k_r50.onnx"),), ("convert",), _NO_READER),
-    Job("evaluate LPIPS", (("alex.pth",), ("alexnet-owt-7be5be79.pth",)), ("convert",), _NO_READER),
-    Job("identity by dlib", (), ("dlib",), "its files come with the package (CC0); " + _NO_READER),
+    Job("evaluate AED, APD", (_RNET, _BFM), (), _NO_READER),
+    Job("evaluate FID", (("pt_inception-2015-12-05-6726825d.pth",),), (), _NO_READER),
+    Job("evaluate CSIM", (("backbone.pth", "w600k_r50.onnx"),), (), _NO_READER),
+    Job("evaluate LPIPS", (("alex.pth",), ("alexnet-owt-7be5be79.pth",)), (), _NO_READER),
+    Job("identity by dlib", (), ("dlib",), f"its files come with the package (CC0); {_NO_READER}"),
 )
-
 BY_NAME = {asset.name: asset for asset in ASSETS}
 
 

@@ -86,7 +86,9 @@ def refine(
         half = size // 2
         levels = [image.reshape(half, 2, half, 2, 3).mean(axis=(1, 3)), image]
     start = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), parameters)
-    problem = _Problem(model, anchors, _in_region(model), observed, is_seen, start.expression)
+    edges = rasterizer.mesh_edges(model.triangles)
+    in_region = _in_region(model)
+    problem = _Problem(model, edges, anchors, in_region, observed, is_seen, start.expression)
     refined, losses = start, []
     for level in levels:
         refined, loss = _descend(problem, level, refined)
@@ -109,7 +111,9 @@ def rendered_face(
       (S, S), the pixels of the guidance region.
     """
     parameters = jax.tree.map(jnp.asarray, parameters)
-    return jax.tree.map(np.asarray, _render(model, _in_region(model), parameters, image_size))
+    rendered, _, fragments = _render(model, parameters, image_size)
+    covered = np.asarray(fragments.triangle_id) >= 0
+    return np.asarray(rendered), covered & _in_region(model)[fragments.triangle_id]
 
 
 @jax.tree_util.register_dataclass
@@ -118,6 +122,7 @@ class _Problem:
     """What stays the same from step to step."""
 
     model: MorphableModel
+    edges: rasterizer.MeshEdges  # of the model's triangles
     anchors: Anchors
     in_region: jax.Array  # bool (F,), see `_in_region`
     observed: jax.Array  # (L, 2) landmarks in [0, 1]
@@ -127,16 +132,15 @@ class _Problem:
 
 @functools.partial(jax.jit, static_argnames="image_size")
 def _render(
-    model: MorphableModel, in_region: jax.Array, parameters: FaceParameters, image_size: int
-) -> tuple[jax.Array, jax.Array]:
+    model: MorphableModel, parameters: FaceParameters, image_size: int
+) -> tuple[jax.Array, jax.Array, rasterizer.Fragments]:
+    """The picture (S, S, 3), the vertices in clip space, and what each pixel sees."""
     # Everything is drawn, hair too, so that what hides the face hides it here.
     clip = morphable.clip_vertices(morphable.posed_vertices(model, parameters), parameters.camera)
     triangles = jnp.asarray(model.triangles)
     fragments = rasterizer.rasterize(clip, triangles, image_size, image_size, cull_backfaces=True)
     colours = morphable.shaded_colours(model, parameters)
-    rendered = rasterizer.interpolate(colours, triangles, fragments)
-    covered = fragments.triangle_id >= 0
-    return rendered, covered & jnp.asarray(in_region)[fragments.triangle_id]
+    return rasterizer.interpolate(colours, triangles, fragments), clip, fragments
 
 
 def _in_region(model: MorphableModel) -> np.ndarray:
@@ -152,9 +156,19 @@ def _in_region(model: MorphableModel) -> np.ndarray:
 
 
 def _loss(problem: _Problem, image: jax.Array, parameters: FaceParameters) -> jax.Array:
-    rendered, counts = _render(problem.model, problem.in_region, parameters, image.shape[0])
-    squared = jnp.sum((rendered - image) ** 2, axis=-1)
-    robust = jnp.sum(jnp.sqrt(squared + _SOFTNESS**2) * counts) / jnp.maximum(jnp.sum(counts), 1)
+    model = problem.model
+    rendered, clip, fragments = _render(model, parameters, image.shape[0])
+    covered = fragments.triangle_id >= 0
+    region = covered & jnp.asarray(problem.in_region)[fragments.triangle_id]
+    # Where nothing is drawn the picture stands for itself: the outline of a face that covers too
+    # much feels it, and the background asks for nothing.
+    drawn = jnp.where(covered[..., None], rendered, image)
+    drawn = rasterizer.antialias(
+        drawn, clip, model.triangles, fragments, problem.edges, cull_backfaces=True
+    )
+    squared = jnp.sum((drawn - image) ** 2, axis=-1) * (region | ~covered)
+    excess = jnp.sqrt(squared + _SOFTNESS**2) - _SOFTNESS
+    robust = _SOFTNESS + jnp.sum(excess) / jnp.maximum(jnp.sum(region), 1)
 
     anchors = problem.anchors
     points = anchor_points(anchors, parameters.identity, parameters.expression)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rasterizer
 from reenact_jax.data.talking_heads import Renderer
 from reenact_jax.face_model.procedural import procedural_head
 from reenact_jax.tracking import photometric
@@ -13,7 +14,7 @@ from reenact_jax.tracking.fit import fit_clip
 from scripts.refine_photometric import errors, photograph, pixel_error, random_person
 from tests.helpers.toy_face import toy_face
 
-SIZE = 96
+SIZE = 64
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,14 @@ def test_a_trackers_fit_comes_nearer_to_the_truth(people):
         (key,) = {key for key in before[0] if key.startswith(name)}
         return sum(each[key] for each in before) / sum(each[key] for each in after)
 
-    # About half of what scripts/refine_photometric.py measures over more people.
+    # Well below what scripts/refine_photometric.py measures over more people in larger pictures.
     assert gain("pixels") > 3
     assert gain("colour seen") > 5
     assert gain("albedo up to brightness") > 1.5
     assert gain("light up to brightness") > 1.5
     assert gain("identity's shape") > 1.2
     assert gain("place of the surface across") > 1.1
+    assert gain("rotation") > 1.5
 
 
 def test_the_truth_is_left_where_it_is(people):
@@ -58,13 +60,14 @@ def test_the_truth_is_left_where_it_is(people):
     truth, picture, landmarks = people[0]
     refined, _ = photometric.refine(model, picture, truth)  # by the pixels alone
     apart = errors(model, refined, truth)
-    assert apart["identity's shape, rigidly aligned, mm"] < 0.8
-    assert apart["rotation, degrees"] < 0.5
+    assert apart["identity's shape, rigidly aligned, mm"] < 1.0
+    assert apart["rotation, degrees"] < 0.8
     assert apart["colour seen (albedo x light), of 255"] < 3
     np.testing.assert_array_equal(refined.camera, truth.camera)
     assert refined.expression.min() >= 0 and refined.expression.max() <= 1
 
 
+@pytest.mark.slow  # a program of its own, half a minute to compile
 def test_the_gradient_is_that_of_finite_differences(people):
     # Of colours and light; where they change no pixel sees another triangle, so it is exact.
     model = procedural_head("light")
@@ -72,6 +75,7 @@ def test_the_gradient_is_that_of_finite_differences(people):
     anchors = model_anchors(model)
     problem = photometric._Problem(
         model,
+        rasterizer.mesh_edges(model.triangles),
         anchors,
         photometric._in_region(model),
         landmarks[anchors.selection],
