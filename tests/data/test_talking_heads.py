@@ -255,7 +255,7 @@ def test_a_background_is_the_same_picture_at_two_resolutions():
         reduced = large.reshape(64, 2, 64, 2, 3).mean((1, 3))
         difference = np.abs(small - reduced)
         # Outlines are as wide as a pixel of the smaller one, joints of tiles narrower.
-        assert difference.mean() < 0.02, seed
+        assert difference.mean() < 0.03, seed
         assert small.std() > 0.03
 
 

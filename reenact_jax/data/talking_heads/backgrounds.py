@@ -44,7 +44,7 @@ def _panels(rng, x, y, picture):
         box = (*(middle - size), *(middle + size))
         picture = _over(picture, muted(rng, 0.05, 0.95), soft_box(x, y, box, _EDGE))
         inner = (*(middle - 0.82 * size), *(middle + 0.82 * size))
-        content = muted(rng, 0.1, 0.9) + 0.25 * lattice_noise(rng, x, y, 14, 3)
+        content = muted(rng, 0.1, 0.9) + 0.11 * lattice_noise(rng, x, y, 14, channels=3)
         picture = _over(picture, content, soft_box(x, y, inner, _EDGE))
     return _discs(rng, x, y, picture, 1, (0.04, 0.12))
 

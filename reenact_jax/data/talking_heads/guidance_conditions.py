@@ -18,7 +18,7 @@ from reenact_jax.face_model.procedural import procedural_head
 LANDMARK_ERROR = 0.8
 REFERENCE_SIZE = 256
 # What a fit keeps: the modes that move landmarks, or colour the face, most.
-_KEPT_IDENTITY, _KEPT_EXPRESSION, _KEPT_TEXTURE = 40, 40, 16
+_KEPT_IDENTITY, _KEPT_EXPRESSION, _KEPT_TEXTURE = 28, 40, 16
 # Deviations at noise 1: of a clip's constants, and of each frame.
 _CLIP_NOISE = {"identity": 0.20, "texture": 0.20, "lighting": 0.02}
 _FRAME_NOISE = {

@@ -28,7 +28,7 @@ def _low_pass(shape: tuple[int, int], sigma: float) -> np.ndarray:
 
 
 def lattice_noise(
-    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, cells: int, seed_channels: int = 1
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, cells: int, channels: int = 1
 ) -> np.ndarray:
     """Values in [-1, 1] on a random lattice of `cells` per unit, smoothly interpolated.
 
@@ -36,12 +36,12 @@ def lattice_noise(
       rng: where the lattice comes from.
       x, y: coordinates in [0, 1], any common shape.
       cells: lattice cells along each axis.
-      seed_channels: number of independent values.
+      channels: number of independent values.
 
     Returns:
-      (*x.shape, seed_channels).
+      (*x.shape, channels).
     """
-    lattice = rng.uniform(-1.0, 1.0, (cells + 2, cells + 2, seed_channels))
+    lattice = rng.uniform(-1.0, 1.0, (cells + 2, cells + 2, channels))
     column, row = np.clip(x, 0.0, 1.0) * cells, np.clip(y, 0.0, 1.0) * cells
     i, j = row.astype(int), column.astype(int)
     s, t = (smooth(row - i)[..., None], smooth(column - j)[..., None])

@@ -1,27 +1,42 @@
 """How far the guidance rendering I_r alone is from the truth."""
 
-import functools
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-import rasterizer
+from reenact_jax.data.talking_heads.studio import num_points
+from reenact_jax.data.talking_heads.truth import front_facing, num_opaque_triangles, raster
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 
 
-@functools.partial(jax.jit, static_argnames="size")
 def guidance_rendering(
-    model: MorphableModel, face: FaceParameters, size: int
-) -> tuple[jax.Array, jax.Array]:
-    """I_r (S, S, 3) in [0, 1] and the face mask (S, S): the model alone (Eq. 2)."""
-    clip = morphable.clip_vertices(morphable.posed_vertices(model, face), face.camera)
-    triangles = jnp.asarray(model.region_triangles)
-    fragments = rasterizer.rasterize(clip, triangles, size, size, cull_backfaces=True)
-    colours = rasterizer.interpolate(morphable.shaded_colours(model, face), triangles, fragments)
-    return jnp.clip(colours, 0.0, 1.0), fragments.triangle_id >= 0
+    head: str, model: MorphableModel, face: FaceParameters, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """I_r (S, S, 3) in [0, 1], 0 outside, and the face mask bool (S, S): the model alone (Eq. 2).
+
+    The mesh is brought to the size of a scene, so that one compiled program rasterizes both.
+
+    Args:
+      head: size of the procedural head.
+      model: that head, on the device.
+      face: parameters, leaves (K,).
+      size: side of the picture.
+    """
+    vertices, colours = (np.asarray(each) for each in _coloured_mesh(model, face))
+    region = np.asarray(model.region_triangles)
+    triangles = np.full((num_opaque_triangles(head), 3), -1, np.int32)
+    triangles[: len(region)] = np.where(front_facing(vertices[region])[:, None], region, -1)
+    points = np.zeros((num_points(head), 3), np.float32)
+    points[: len(vertices)] = vertices
+    ids, weights = raster(points, face.camera, triangles, size)
+    picture = np.einsum("hwk,hwkc->hwc", weights, colours[np.maximum(triangles[ids], 0)])
+    return np.clip(picture, 0.0, 1.0), ids >= 0
+
+
+@jax.jit
+def _coloured_mesh(model: MorphableModel, face: FaceParameters) -> tuple[jax.Array, jax.Array]:
+    return morphable.posed_vertices(model, face), morphable.shaded_colours(model, face)
 
 
 def masked_psnr(rendering: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> float:

@@ -94,14 +94,14 @@ def make_texture(rng: np.random.Generator, hair_contrast: float) -> np.ndarray:
     y, angle = y.astype(np.float32), angle.astype(np.float32)
     skin = np.zeros((_SKIN_ROWS, _COLUMNS, CHANNELS), np.float32)
     fine, middle, coarse = band_noise(rng, y.shape, 1.3, 4.0, 13.0)
-    tones = rng.uniform((0.02, 0.02, 0.03), (0.055, 0.05, 0.08))
+    tones = rng.uniform((0.015, 0.015, 0.03), (0.04, 0.04, 0.075))
     for noise, tone in zip((fine, middle, coarse), tones, strict=True):
         # Blood under the skin: darker is redder.
         skin[..., :3] += tone * noise[..., None] * np.array([0.65, 1.05, 1.1])
     _spots(rng, skin)
     _marks(rng, skin, coarse, y, angle)
 
-    pores = rng.uniform(0.0003, 0.0009) * fine + rng.uniform(0.0006, 0.0018) * middle
+    pores = rng.uniform(0.0002, 0.0007) * fine + rng.uniform(0.0004, 0.0013) * middle
     skin[..., 3:5] = _slopes(pores)
     age = rng.uniform() ** 1.5
     lines = _wrinkles(rng, y, angle)
@@ -152,10 +152,10 @@ def _spots(rng: np.random.Generator, skin: np.ndarray) -> None:
             at = _row_of(rng.normal(0.0, 0.28)), _column_of(rng.normal(0.0, 0.45))
             depth = -rng.uniform(0.12, 0.5) * np.array([0.55, 0.95, 1.1])
             _stamp(skin[..., :3], *at, rng.uniform(1.3, 2.8), depth)
-    for _ in range(rng.poisson(5)):
+    for _ in range(rng.poisson(3.5)):
         at = _row_of(rng.uniform(-1.0, 0.6)), _column_of(rng.normal(0.0, 0.6))
         depth = -rng.uniform(0.6, 1.5) * np.array([0.8, 1.0, 1.0])
-        _stamp(skin[..., :3], *at, rng.uniform(2.0, 4.5), depth)
+        _stamp(skin[..., :3], *at, rng.uniform(1.8, 4.0), depth)
     for _ in range(rng.poisson(6)):
         at = _row_of(rng.uniform(-0.9, 0.6)), _column_of(rng.normal(0.0, 0.5))
         depth = -rng.uniform(0.1, 0.4) * np.array([0.1, 0.9, 0.8])

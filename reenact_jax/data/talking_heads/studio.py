@@ -131,6 +131,11 @@ def scene_triangles(head: str) -> dict[str, np.ndarray]:
     return {"face": model.region_triangles, "head": model.triangles, **shifted, "torso": torso}
 
 
+def num_points(head: str) -> int:
+    """Number of points of a scene."""
+    return int(scene_triangles(head)["torso"].max()) + 1
+
+
 def _positions(model: MorphableModel, stage: Stage, shot: Shot) -> jax.Array:
     face = shot.face
     own = dataclasses.replace(model, mean=stage.person.mean)

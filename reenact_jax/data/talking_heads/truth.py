@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import rasterizer
@@ -35,16 +34,25 @@ class FaceTruth:
 
 @functools.lru_cache(maxsize=4)
 def _opaque(head: str, with_lenses: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles (G, 3) that hide what is behind them, and which of them (G,) are the face."""
+    """Triangles (G, 3) that hide what is behind them, and which of them (G,) are the face.
+
+    Clear lenses are triangles of points -1: so there is one number of triangles for everyone.
+    """
     parts = scene_triangles(head)
-    names = ["head", "hair", "frame", "torso"] + (["lenses"] if with_lenses else [])
-    triangles = np.concatenate([parts[name] for name in names])
-    base = int(triangles.max()) + 1
+    solid = np.concatenate([parts[name] for name in ("head", "hair", "frame", "torso")])
+    lenses = parts["lenses"] if with_lenses else np.full_like(parts["lenses"], -1)
+    base = int(solid.max()) + 1
 
     def key(rows: np.ndarray) -> np.ndarray:
         return rows.astype(np.int64) @ np.array([1, base, base * base])
 
-    return triangles, np.isin(key(triangles), key(parts["face"]))
+    is_face = np.isin(key(solid), key(parts["face"]))
+    return np.concatenate([solid, lenses]), np.pad(is_face, (0, len(lenses)))
+
+
+def num_opaque_triangles(head: str) -> int:
+    """Number of triangles that `face_truth` rasterizes."""
+    return len(_opaque(head, False)[0])
 
 
 def face_truth(
@@ -65,10 +73,10 @@ def face_truth(
       size: side of the pictures.
     """
     triangles, is_face = _opaque(head, bool(worn.lens_opacity > _DARK_LENS))
-    ids, weights = (np.asarray(each) for each in _raster(target, camera, triangles, size))
+    ids, weights = raster(target, camera, triangles, size)
     seen = np.maximum(ids, 0)
     # Seen from outside: through gaps of an open surface its inside may show.
-    outside = _front_facing(target[triangles])
+    outside = front_facing(target[triangles])
     face = (ids >= 0) & is_face[seen] & outside[seen]
     rows, columns = np.nonzero(face)
     hit = ids[rows, columns]
@@ -77,20 +85,28 @@ def face_truth(
     plane = points[:, :2] / points[:, 2:]
     uv = camera[2:].astype(np.float64) + camera[:2].astype(np.float64) * plane
     inside = ((uv >= 0.0) & (uv < 1.0)).all(axis=-1)
-    shown = inside & _front_facing(corners)[hit] & ~hidden(points, corners)
+    shown = inside & front_facing(corners)[hit] & ~hidden(points, corners[triangles[:, 0] >= 0])
     visible = np.zeros_like(face)
     visible[rows, columns] = shown
     return FaceTruth(face, visible)
 
 
+def raster(
+    points: np.ndarray, camera: np.ndarray, triangles: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Triangle ids (S, S), -1 where there is none, and barycentrics (S, S, 3) of points (P, 3)."""
+    ids, weights = _raster(points, camera, triangles, size)
+    return np.asarray(ids), np.asarray(weights)
+
+
 @functools.partial(jax.jit, static_argnames="size")
 def _raster(points: jax.Array, camera: jax.Array, triangles: jax.Array, size: int):
     clip = morphable.clip_vertices(points, camera)
-    fragments = rasterizer.rasterize(clip, jnp.asarray(triangles), size, size)
+    fragments = rasterizer.rasterize(clip, triangles, size, size)
     return fragments.triangle_id, fragments.barycentrics
 
 
-def _front_facing(corners: np.ndarray) -> np.ndarray:
+def front_facing(corners: np.ndarray) -> np.ndarray:
     """bool (G,): the outside of triangles (G, 3, 3) in the camera frame faces the camera."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return (normals * corners[:, 0]).sum(-1) < 0

@@ -159,8 +159,8 @@ def _rendering_alone(
             prepared.read_frame(folder, *at)[1] for at in (pair.source, pair.driving)
         )
         target = recombine(source, driving)
-        renderings[condition], masks[condition] = (
-            np.asarray(each) for each in guidance_rendering(studio.model, target, spec.image_size)
+        renderings[condition], masks[condition] = guidance_rendering(
+            spec.head, studio.model, target, spec.image_size
         )
         landmarks[condition] = project_landmarks(spec.head, target[None])
     both = np.logical_and(*masks.values())
