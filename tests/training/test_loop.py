@@ -173,10 +173,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
 
     def spoil(batches, make_batch, *args):
         def spoiled(number):
-            batch = make_batch(number)
+            made = make_batch(number)
             if number == 2:
-                batch["driving_image"][1] = np.nan
-            return batch
+                made.batch["driving_image"][1] = np.nan
+            return made
 
         original(batches, spoiled, *args)
 
