@@ -18,7 +18,8 @@ from reenact_jax.data.talking_heads.guidance_conditions import (
 )
 from reenact_jax.data.talking_heads.people import materials
 from reenact_jax.data.talking_heads.rendering_alone import guidance_rendering, masked_psnr
-from reenact_jax.data.talking_heads.studio import Studio, scene_triangles
+from reenact_jax.data.talking_heads.scene import scene_triangles
+from reenact_jax.data.talking_heads.studio import Studio
 from reenact_jax.data.talking_heads.truth import face_truth, hidden
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.procedural import procedural_head
@@ -165,7 +166,7 @@ def test_fine_colour_relief_highlights_and_wrinkles_are_in_the_pictures(studio):
         return float(np.abs(drawn - picture).max())
 
     for what, at in {"colour": slice(0, 3), "relief": slice(3, 5), "wrinkles": slice(5, 8)}.items():
-        assert changed(**{what: at}) > 3, what
+        assert changed(**{what: at}) > 1, what
     matt = dataclasses.replace(stage.light, key=np.zeros(3, np.float32))
     drawn = studio.pictures(dataclasses.replace(stage, light=matt), shots)[0]
     assert (picture - drawn).max() > 8 and (picture - drawn).min() > -2

@@ -9,9 +9,10 @@ from reenact_jax.data.talking_heads.backgrounds import make_background
 from reenact_jax.data.talking_heads.guidance_conditions import rotation_matrices
 from reenact_jax.data.talking_heads.motion import make_motion
 from reenact_jax.data.talking_heads.people import Person, make_person
+from reenact_jax.data.talking_heads.scene import Shot, Stage
 from reenact_jax.data.talking_heads.scenery import make_cloth, make_light, make_torso
 from reenact_jax.data.talking_heads.spec import WorldSpec
-from reenact_jax.data.talking_heads.studio import Shot, Stage, Studio
+from reenact_jax.data.talking_heads.studio import Studio
 from reenact_jax.face_model.parameters import FaceParameters, recombine
 from reenact_jax.face_model.procedural import procedural_head
 

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from reenact_jax.data.talking_heads.studio import num_points
+from reenact_jax.data.talking_heads.scene import num_points
 from reenact_jax.data.talking_heads.truth import front_facing, num_opaque_triangles, raster
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.morphable import MorphableModel

@@ -101,7 +101,7 @@ def make_texture(rng: np.random.Generator, hair_contrast: float) -> np.ndarray:
     _spots(rng, skin)
     _marks(rng, skin, coarse, y, angle)
 
-    pores = rng.uniform(0.0002, 0.0007) * fine + rng.uniform(0.0004, 0.0013) * middle
+    pores = rng.uniform(0.0003, 0.0008) * fine + rng.uniform(0.0005, 0.0015) * middle
     skin[..., 3:5] = _slopes(pores)
     age = rng.uniform() ** 1.5
     lines = _wrinkles(rng, y, angle)

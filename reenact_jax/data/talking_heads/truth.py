@@ -8,7 +8,7 @@ import numpy as np
 
 import rasterizer
 from reenact_jax.data.talking_heads.accessories import Accessories
-from reenact_jax.data.talking_heads.studio import scene_triangles
+from reenact_jax.data.talking_heads.scene import scene_triangles
 from reenact_jax.face_model import morphable
 
 # A lens hides the face behind it if it is darker than this.
@@ -68,7 +68,7 @@ def face_truth(
     Args:
       head: size of the procedural head.
       worn: the source person's accessories.
-      target, source: (P, 3) camera-frame points of both scenes, see `studio.scene_triangles`.
+      target, source: (P, 3) camera-frame points of both scenes, see `scene.scene_triangles`.
       camera: (4,) of both.
       size: side of the pictures.
     """
