@@ -12,13 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from reenact_jax.errors import UserError
+from reenact_jax.pretrained import registry
 
-ASSET_NAME = "face_landmarker.task"
-ASSET_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-ASSET_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
-    + ASSET_NAME
-)
+ASSET = registry.BY_NAME["face_landmarker.task"]
 
 NUM_LANDMARKS = 478
 
@@ -65,22 +61,22 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
       UserError: if it is nowhere, or is another file than the one tested with.
     """
     if path is None:
-        folders = [os.environ.get("REENACT_ASSETS"), "assets"]
-        tried = [Path(folder) / ASSET_NAME for folder in folders if folder]
+        tried = [folder / ASSET.name for folder in registry.folders()]
     else:
         tried = [Path(path)]
     found = next((candidate for candidate in tried if candidate.is_file()), None)
     if found is None:
         raise UserError(
-            f"expected MediaPipe's {ASSET_NAME}, found none at "
-            f"{', '.join(str(candidate) for candidate in tried)}: download it from {ASSET_URL} "
-            "and set REENACT_ASSETS to its folder"
+            f"expected MediaPipe's {ASSET.name}, found none at "
+            f"{', '.join(str(candidate) for candidate in tried)}: "
+            f"python -m reenact_jax.assets fetch {ASSET.name}, or download it from {ASSET.url} and set "
+            "REENACT_ASSETS to its folder"
         )
     digest = hashlib.sha256(found.read_bytes()).hexdigest()
-    if digest != ASSET_SHA256:
+    if digest != ASSET.sha256:
         raise UserError(
-            f"{found}: expected sha256 {ASSET_SHA256}, found {digest}: the file is damaged or of "
-            f"another version; download {ASSET_URL}"
+            f"{found}: expected sha256 {ASSET.sha256}, found {digest}: the file is damaged or of "
+            f"another version; download {ASSET.url}"
         )
     return found
 
