@@ -69,8 +69,8 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
         raise UserError(
             f"expected MediaPipe's {ASSET.name}, found none at "
             f"{', '.join(str(candidate) for candidate in tried)}: "
-            f"python -m reenact_jax.assets fetch {ASSET.name}, or download it from {ASSET.url} and set "
-            "REENACT_ASSETS to its folder"
+            f"python -m reenact_jax.assets fetch {ASSET.name}, or download it from {ASSET.url} "
+            "and set REENACT_ASSETS to its folder"
         )
     digest = hashlib.sha256(found.read_bytes()).hexdigest()
     if digest != ASSET.sha256:
