@@ -146,8 +146,8 @@ def _share_of_rows(count: jax.Array) -> jax.Array:
 
     An outline with normal n crosses the lines of rows |nx| and those of columns |ny| times per unit
     of length. Either kind measures the whole motion, badly where it runs along its lines, so they
-    are weighted by nx^2 and ny^2, counted over 3 x 3 pixels: single edges of a fine mesh point
-    anywhere, and a weight that is a function of the place counts every piece of outline once.
+    are weighted by nx^2 and ny^2. This is for edges shorter than a pixel: they point anywhere, so
+    the normal is counted over 3 x 3 pixels.
 
     Args:
       count: (2, H, W) int32, crossings per pair of neighbours in a row and in a column.
@@ -186,7 +186,9 @@ def _changes(image, vertices_clip, ends, codes, share, depth, pairs):
     line = jnp.where(is_row, row, column) * LINES + part
     first = jnp.where(exists, jnp.where(is_row, column, row), 0)
 
-    place, reliable = _places(vertices_clip, ends, edge, is_row, line, first, height, width)
+    place, reliable, own_share, trust = _places(
+        vertices_clip, ends, edge, is_row, line, first, height, width
+    )
     place = jnp.where(exists, place, 0.5)
     around = pixels_around(is_row, line, first, height, width)
     chosen = _sides(depth.reshape(-1), around, upper_is_inside)
@@ -201,7 +203,7 @@ def _changes(image, vertices_clip, ends, codes, share, depth, pairs):
     value = (part_of_value * (fixed - 0.5)).astype(image.dtype)[..., None] * step
 
     at_edge = _colours_at_the_edge(lax.stop_gradient(flat), depth, chosen, is_row, first, fixed)
-    weight = _take(share.reshape(-1), target)
+    weight = trust * own_share + (1 - trust) * _take(share.reshape(-1), target)
     weight = jnp.where(is_row, weight, 1 - weight).astype(place.dtype) / LINES
     moved = jnp.where(reliable, weight * (place - lax.stop_gradient(place)), 0)
     motion = moved.astype(image.dtype)[..., None] * _difference(exists, *at_edge)
@@ -220,7 +222,9 @@ def _difference(exists, lower, upper):
 def _places(vertices_clip, ends, edge, is_row, line, first, height: int, width: int):
     """Where edges cross lines, from 0 (centre of pixel `first`) to 1 (of the next): differentiable.
 
-    Returns (place, reliable), the latter False where the derivative is not to be trusted.
+    Returns:
+      place; reliable, False where its derivative is not to be trusted; the square of the x
+      component of the edge's own normal; and how far to trust that, 0 for edges below a pixel.
     """
     pixels = to_pixels(vertices_clip, height, width)
     table = jnp.stack([pixels.x, pixels.y, pixels.w], axis=-1)
@@ -235,7 +239,12 @@ def _places(vertices_clip, ends, edge, is_row, line, first, height: int, width: 
     in_front = (wa == 1) & (wb == 1)
     smallest = jnp.where(in_front, _SMALLEST_ADVANCE, _SMALLEST_HOMOGENEOUS_ADVANCE)
     place = (ua * vb - ub * va) / jnp.where(jnp.abs(scale) > 1e-12, scale, 1)
-    return place, jnp.abs(scale) > smallest
+    fixed = lax.stop_gradient((xa, ya, wa, xb, yb, wb))
+    xa, ya, wa, xb, yb, wb = (value.astype(jnp.float32) for value in fixed)
+    normal_x, normal_y = (ya * wb - yb * wa) ** 2, (xa * wb - xb * wa) ** 2
+    own_share = normal_x / jnp.maximum(normal_x + normal_y, 1e-30)
+    trust = jnp.where(in_front, jnp.clip(jnp.sqrt(normal_x + normal_y) - 1, 0, 1), 1)
+    return place, jnp.abs(scale) > smallest, own_share, trust
 
 
 def _sides(depth, around, upper_is_inside):

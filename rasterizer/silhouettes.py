@@ -25,6 +25,8 @@ from rasterizer.homogeneous import to_pixels
 LINES = 5
 # Crossings per step of the work list.
 _CHUNK = 4096
+# Pixels; rounding may place an edge on the wrong side of a centre that is this close.
+_NEAR_CENTRE = 1e-3
 _NOTHING = np.int64(2**63 - 1)
 
 
@@ -198,27 +200,42 @@ def _cross(a, b, plan, depth_image, edge, local, exists):
     ua, ub = jnp.where(is_row, ya, xa) - level * wa, jnp.where(is_row, yb, xb) - level * wb
     va, vb = jnp.where(is_row, xa, ya), jnp.where(is_row, xb, yb)
     scale = ua * wb - ub * wa
-    # The second condition: at w > 0, in front of the camera.
-    crosses = exists & ((ua < 0) != (ub < 0)) & (scale * (ua - ub) > 0)
+    # As in coverage, a line through a vertex counts as moved down (right) by a hair. The last
+    # condition: at w > 0, in front of the camera.
+    crosses = exists & ((ua <= 0) != (ub <= 0)) & (scale * (ua - ub) > 0)
     inverse = 1 / jnp.where(crosses, scale, 1)
     depth = (ua * zb - ub * za) * inverse
     position = (ua * vb - ub * va) * inverse + (along.astype(jnp.float32) / 2 - 0.5)
-    place = jnp.floor(position)
-    crosses &= (place >= 0) & (place <= (along - 2).astype(jnp.float32))
-    first, line = jnp.where(crosses, place, 0).astype(jnp.int32), jnp.where(crosses, line, 0)
     upper_is_inside = jnp.where(is_row, scale > 0, scale < 0) == (inside > 0)
-
+    line = jnp.where(crosses, line, 0)
     flat = depth_image.reshape(-1)
-    lower, upper = (
-        [flat.at[pixel].get(mode="promise_in_bounds") for pixel in side]
-        for side in pixels_around(is_row, line, first, height, width)
-    )
-    nearest = jnp.where(upper_is_inside, jnp.minimum(*upper), jnp.minimum(*lower))
-    farthest = jnp.where(upper_is_inside, jnp.maximum(*lower), jnp.maximum(*upper))
-    # Visible if what lies beyond the edge is farther than the edge and than its own surface.
-    crosses &= (depth < farthest) & (nearest < farthest)
+
+    def visible_after(place):
+        """Between the centres at `place` and at the next: visible, index, distance."""
+        possible = crosses & (place >= 0) & (place <= (along - 2).astype(jnp.float32))
+        first = jnp.where(possible, place, 0).astype(jnp.int32)
+        lower, upper = (
+            [flat.at[pixel].get(mode="promise_in_bounds") for pixel in side]
+            for side in pixels_around(is_row, line, first, height, width)
+        )
+        nearest = jnp.where(upper_is_inside, jnp.minimum(*upper), jnp.minimum(*lower))
+        farthest = jnp.where(upper_is_inside, jnp.maximum(*lower), jnp.maximum(*upper))
+        # What lies beyond the edge must be farther than the edge and than the edge's own surface.
+        visible = possible & (depth < farthest) & (nearest < farthest)
+        rest = position - place
+        return visible, first, jnp.where(upper_is_inside, rest, 1 - rest)
+
+    # An edge that runs through a centre lies on one side of it or the other: the one that shows.
+    place = jnp.floor(position)
     rest = position - place
-    distance = jnp.where(upper_is_inside, rest, 1 - rest)
+    other = place + (rest > 1 - _NEAR_CENTRE) - (rest < _NEAR_CENTRE)
+    at_place, at_other = visible_after(place), visible_after(other)
+    crosses = at_place[0] | at_other[0]
+    first, distance = (
+        jnp.where(at_place[0], own, others)
+        for own, others in zip(at_place[1:], at_other[1:], strict=True)
+    )
+    distance = jnp.maximum(distance, 0)
     own, part = line // LINES, line % LINES
     pixel = jnp.where(is_row, own * width + first, first * width + own)
     slot = (jnp.where(is_row, 0, LINES) + part) * (height * width) + pixel
