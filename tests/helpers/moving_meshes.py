@@ -1,10 +1,15 @@
 """Moving meshes and the picture that antialias estimates: many samples, averaged to pixels."""
 
+import dataclasses
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from rasterizer import interpolate, perspective_clip, rasterize
+from rasterizer import antialias, interpolate, mesh_edges, perspective_clip, rasterize
 
 DISTANCE = 8.0
 SAMPLES = 16
@@ -51,28 +56,40 @@ def rotation(angles: jax.Array) -> jax.Array:
     return about_z @ about_y @ about_x
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Scene:
     """A mesh of about unit size before a camera, moved by six numbers that are pixels each.
 
     A motion is (x, y, z, rx, ry, rz): a translation, and rotations about the camera's axes after
     `angles`. One unit moves the mesh's outline by about a pixel (z: towards or away).
+
+    points: (V, 3), camera frame. triangles: (F, 3). angles: (3,) radians.
+    colours: (V, C) per vertex; the first channel is 1, so that it shows the silhouette.
+    focal: of the camera, in halves of the shorter side of the image.
+    height, width: of the image.
     """
 
-    def __init__(self, mesh, colours, height, width, *, focal, angles=(0.0, 0.0, 0.0)):
-        self.points, self.triangles = jnp.asarray(mesh[0]), mesh[1]
-        # The first channel is the silhouette.
-        self.colours = jnp.concatenate([jnp.ones((len(colours), 1)), jnp.asarray(colours)], axis=-1)
-        self.height, self.width, self.angles = height, width, jnp.asarray(angles)
-        self.focal = focal * min(height, width) / 2
-        self.pixel = DISTANCE / self.focal
+    points: jax.Array
+    triangles: jax.Array
+    colours: jax.Array
+    angles: jax.Array
+    focal: jax.Array
+    height: int = dataclasses.field(metadata={"static": True})
+    width: int = dataclasses.field(metadata={"static": True})
+
+    @property
+    def focal_pixels(self) -> jax.Array:
+        return self.focal * min(self.height, self.width) / 2
 
     def vertices(self, motion: jax.Array) -> jax.Array:
-        turned = self.points @ rotation(self.angles + motion[3:] * self.pixel).T
-        depth = DISTANCE + 6 * self.pixel * motion[2]
-        x, y = (turned[:, k] + self.pixel * motion[k] for k in range(2))
-        intrinsics = jnp.array([self.focal, self.focal, self.width / 2, self.height / 2])
+        pixel = DISTANCE / self.focal_pixels
+        turned = self.points @ rotation(self.angles + motion[3:] * pixel).T
+        depth = DISTANCE + 6 * pixel * motion[2]
+        x, y = (turned[:, k] + pixel * motion[k] for k in range(2))
+        intrinsics = [self.focal_pixels] * 2 + [self.width / 2, self.height / 2]
         points = jnp.stack([x, y, turned[:, 2] + depth], axis=-1)
-        return perspective_clip(points, intrinsics, self.height, self.width)
+        return perspective_clip(points, jnp.asarray(intrinsics), self.height, self.width)
 
     def sampled(self, motion: jax.Array, blend=lambda image, *_: image) -> jax.Array:
         """(H, W, C) sampled at pixel centres, then blended by (image, vertices, fragments)."""
@@ -97,55 +114,86 @@ class Scene:
         return jnp.stack([jnp.sum(image[..., 0]), jnp.sum(weight * image[..., 1:]), squares])
 
 
+def make_scene(mesh, colours, height, width, *, focal, angles=(0.0, 0.0, 0.0)) -> Scene:
+    colours = np.concatenate([np.ones((len(colours), 1)), colours], axis=-1)
+    points, colours = (jnp.asarray(array, jnp.float32) for array in (mesh[0], colours))
+    triangles = jnp.asarray(mesh[1], jnp.int32)
+    return Scene(points, triangles, colours, jnp.asarray(angles), jnp.asarray(focal), height, width)
+
+
 LOSS_NAMES = ("area", "weighted sum", "squared distance")
 AWAY = np.array([2.3, -1.4, 2.0, 1.3, -2.1, 1.5], np.float32)
 
 
-def gradient_errors(scene: Scene, blends: dict, motions, samples: int = SAMPLES) -> dict:
-    """Error of the gradient of every loss, relative to that of the averaged picture.
+# Scenes of one size share what is compiled.
+_averaged = jax.jit(Scene.averaged, static_argnums=2)
+_losses = jax.jit(Scene.losses)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jacobian(blend, scene, edges, motion, target):
+    def losses(motion):
+        def blend_here(image, vertices, fragments):
+            return blend(image, vertices, scene.triangles, fragments, edges)
+
+        image = scene.sampled(motion, blend_here)
+        return scene.losses(image, target), image
+
+    return jax.jacfwd(losses, has_aux=True)(motion)
+
+
+def gradient_errors(scene: Scene, blend, edges, motions, samples: int = SAMPLES):
+    """Errors of the gradient of every loss and of the outline, against the averaged picture.
 
     Args:
       scene: what moves.
-      blends: name -> function of (image, vertices, fragments) to an image.
+      blend: a function with the signature of `antialias`.
+      edges: its last argument.
       motions: (N, 6) places to compare at; the target of the squared distance is AWAY from each.
       samples: per pixel and direction.
 
     Returns:
-      name -> (N, 3): |gradient - differences| / |differences| over the six motions, per loss.
+      (N, 3): |gradient - differences| / |differences| over the six motions, per loss; and (N,) the
+      root mean square error of the silhouette over the pixels of the outline.
     """
-    averaged = jax.jit(lambda motion: scene.averaged(motion, samples))
-    measure = jax.jit(scene.losses)
-    jacobians = {
-        name: jax.jit(
-            jax.jacfwd(lambda m, t, blend=blend: scene.losses(scene.sampled(m, blend), t))
-        )
-        for name, blend in blends.items()
-    }
-    errors = {name: [] for name in blends}
+    errors, outlines = [], []
     for motion in np.asarray(motions, np.float32):
-        target = averaged(motion + AWAY)
+        target = _averaged(scene, motion + AWAY, samples)
         differences = []
         for k in range(6):
             step = np.eye(6, dtype=np.float32)[k] * STEP
-            ends = [np.float64(measure(averaged(motion + s), target)) for s in (step, -step)]
+            pictures = [_averaged(scene, motion + s, samples) for s in (step, -step)]
+            ends = [np.asarray(_losses(scene, picture, target), np.float64) for picture in pictures]
             differences.append((ends[0] - ends[1]) / (2 * STEP))
         differences = np.stack(differences, axis=-1)
-        for name, jacobian in jacobians.items():
-            off = np.linalg.norm(jacobian(motion, target) - differences, axis=-1)
-            errors[name].append(off / np.linalg.norm(differences, axis=-1))
-    return {name: np.array(rows) for name, rows in errors.items()}
+        jacobian, image = _jacobian(blend, scene, edges, motion, target)
+        off = np.linalg.norm(jacobian - differences, axis=-1)
+        errors.append(off / np.linalg.norm(differences, axis=-1))
+        here = np.asarray(_averaged(scene, motion, samples)[..., 0])
+        outline = (here > 0) & (here < 1)
+        outlines.append(np.sqrt(np.mean((np.asarray(image)[..., 0] - here)[outline] ** 2)))
+    return np.array(errors), np.array(outlines)
+
+
+def padded(mesh, num_vertices: int, num_triangles: int) -> tuple[np.ndarray, np.ndarray]:
+    points = np.pad(mesh[0], ((0, num_vertices - len(mesh[0])), (0, 0)))
+    missing = num_triangles - len(mesh[1])
+    return points, np.pad(mesh[1], ((0, missing), (0, 0)), constant_values=-1)
 
 
 def cube_scene(height: int, width: int) -> Scene:
-    colours = np.random.default_rng(0).uniform(0.2, 1, (8, 2)).astype(np.float32)
-    return Scene(cube(), colours, height, width, focal=4.5, angles=(0.4, 0.6, 0.2))
+    """Padded to the size of the ball."""
+    like = ball()
+    mesh = padded(cube(), len(like[0]), len(like[1]))
+    colours = np.random.default_rng(0).uniform(0.2, 1, (len(mesh[0]), 2))
+    return make_scene(mesh, colours, height, width, focal=4.5, angles=(0.4, 0.6, 0.2))
 
 
 def ball_scene(height: int, width: int) -> Scene:
     mesh = ball()
     x, y, z = mesh[0].T
     colours = np.stack([0.6 + 0.3 * np.sin(3 * x), 0.6 + 0.3 * np.cos(2 * y + z)], axis=-1)
-    return Scene(mesh, colours.astype(np.float32), height, width, focal=6.0, angles=(0.4, 0.6, 0.2))
+    return make_scene(mesh, colours, height, width, focal=6.0, angles=(0.4, 0.6, 0.2))
 
 
 def random_motions(number: int, seed: int = 0) -> np.ndarray:
@@ -155,3 +203,59 @@ def random_motions(number: int, seed: int = 0) -> np.ndarray:
     motions[:, :2] = rng.uniform(-1, 1, (number, 2))
     motions[:, 3:] = rng.uniform(-8, 8, (number, 3))
     return motions
+
+
+def descend(loss: Callable, start, *, steps: int, rate: float):
+    """Adam with a cosine schedule: the parameters found, and the loss before every step."""
+    optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps))
+
+    @jax.jit
+    def run(start):
+        def step(carry, _):
+            parameters, state = carry
+            value, gradient = jax.value_and_grad(loss)(parameters)
+            updates, state = optimiser.update(gradient, state)
+            return (optax.apply_updates(parameters, updates), state), value
+
+        (found, _), values = jax.lax.scan(step, (start, optimiser.init(start)), length=steps)
+        return found, values
+
+    return run(start)
+
+
+class PoseProblem:
+    """A wedge, moved and turned; only the picture of its silhouette is known."""
+
+    true = np.array([1.5, -2.0, 1.0, 2.0, -2.5, 3.0], np.float32)
+    start = np.array([-2.0, 1.5, -1.0, -1.0, 1.5, -1.5], np.float32)
+
+    def __init__(self, side: int):
+        # Three different lengths, and narrower at one end: the outline tells every turn.
+        points, triangles = cube()
+        points = points * np.array([1.0, 0.7, 0.45], np.float32)
+        points[points[:, 0] > 0, 1] *= 0.4
+        colours = np.zeros((8, 0), np.float32)
+        angles = (0.4, 0.6, 0.0)
+        self.scene = make_scene((points, triangles), colours, side, side, focal=5.0, angles=angles)
+        self.edges = mesh_edges(triangles)
+        self.target = self.scene.averaged(self.true)
+
+    def draw(self, motion: jax.Array, *, blended: bool = True) -> jax.Array:
+        def blend(image, vertices, fragments):
+            if not blended:
+                return image
+            return antialias(image, vertices, self.scene.triangles, fragments, self.edges)
+
+        return self.scene.sampled(motion, blend)
+
+    def loss(self, motion: jax.Array, *, blended: bool = True) -> jax.Array:
+        return jnp.sum((self.draw(motion, blended=blended) - self.target) ** 2)
+
+    def pixels_off(self, motion: jax.Array) -> np.ndarray:
+        """How far every corner is from its true place in the image, in pixels."""
+
+        def corners(motion):
+            vertices = self.scene.vertices(jnp.asarray(motion))
+            return vertices[:, :2] / vertices[:, 3:] * self.scene.width / 2
+
+        return np.linalg.norm(corners(motion) - corners(self.true), axis=-1)
