@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rasterizer import antialias, interpolate, mesh_edges, rasterize
+from rasterizer import antialias, mesh_edges, rasterize
 from tests.helpers.moving_meshes import (
     ball,
     ball_scene,
