@@ -22,6 +22,8 @@ LAYERS = [
     ["reenact_jax.config"],
     ["reenact_jax.checkpoint", "reenact_jax.method", "reenact_jax.samples"],
     ["reenact_jax.training", "reenact_jax.inference"],
+    ["reenact_jax.evaluation"],
+    ["reenact_jax.study"],
     ["reenact_jax.train", "reenact_jax.evaluate", "reenact_jax.reenact", "reenact_jax.assets"],
     ["reenact_jax.doctor"],
 ]

@@ -34,6 +34,7 @@ from reenact_jax.data.info import DatasetInfo
 from reenact_jax.data.pairs import train_pairs
 from reenact_jax.data.prepared_content import content_hash, evaluation_pairs, read_headers
 from reenact_jax.data.shards import Shard, put_in_place, write_here
+from reenact_jax.data.truth_masks import collect_truth
 from reenact_jax.errors import UserError
 
 # Whole clips go into a shard until it has this many frames (about 150 MB of 256-pixel JPEG).
@@ -382,4 +383,5 @@ def pack(
                             beam_runner=beam_runner, beam_options=beam_options
                         ),
                     )
+        collect_truth(prepared_root, folder)
     return folder

@@ -44,6 +44,7 @@ class FrameDataset(Sequence):
       split: `train` or `test`.
       clips: the clips in the order of their records.
       content: hash of the prepared folder that was packed.
+      root: folder of the packed dataset, `data/NAME`.
     """
 
     def __init__(self, folder: Path, split: str):
@@ -51,6 +52,7 @@ class FrameDataset(Sequence):
         builder = tfds.builder_from_directory(folder)
         metadata = builder.info.metadata
         self.info = DatasetInfo.from_dict(dict(metadata["info"]))
+        self.root = folder.parents[1]
         self.split = split
         self.content: str = metadata["content"]
         self.clips = _entries(metadata["clips"][split])
@@ -146,6 +148,7 @@ class PairDataset(Sequence):
       info: facts of the dataset.
       content: hash of the prepared folder that was packed.
       list_hash: hash of the list of pairs.
+      root: folder of the packed dataset, `data/NAME`.
     """
 
     def __init__(self, folder: Path):
@@ -153,6 +156,7 @@ class PairDataset(Sequence):
         builder = tfds.builder_from_directory(folder)
         metadata = builder.info.metadata
         self.info = DatasetInfo.from_dict(dict(metadata["info"]))
+        self.root = folder.parents[1]
         self.content: str = metadata["content"]
         self.list_hash: str = metadata["pairs_hash"]
         self._folder = folder

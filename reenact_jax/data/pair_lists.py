@@ -170,6 +170,7 @@ class ListedPairs(Sequence):
         """
         self.info = frames.info
         self.content = frames.content
+        self.root = frames.root
         self.list_hash = pairs_hash(pairs)
         self._pairs = tuple(pairs)
         self._frames = frames
