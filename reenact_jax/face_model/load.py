@@ -56,7 +56,7 @@ def load_face_model(name: str, path: str = "") -> MorphableModel:
     if source.argument is None and not (path and Path(path).exists()):
         raise UserError(
             f"face_model.path: {path or '(empty)'} is not there: the face model {name} is a file; "
-            f"{source.origin}"
+            f"{source.origin}. `python -m reenact_jax.assets` lists what is needed and what is here"
         )
     module, _, function = source.function.partition(":")
     return getattr(importlib.import_module(module), function)(

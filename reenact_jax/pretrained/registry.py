@@ -193,6 +193,13 @@ ASSETS = (
         "pt_inception-2015-12-05-6726825d.pth",
     ),
     Asset(
+        name="pt_inception-2015-12-05-6726825d.safetensors",
+        what="the same without the layers that are not used; read without PyTorch",
+        licence="Apache-2.0 (repository)",
+        who=_IMAGENET_WHO,
+        origin="made on your machine by scripts/convert_evaluation.py",
+    ),
+    Asset(
         name="backbone.pth",
         what="ArcFace ResNet-50 trained on MS1MV3, the identity embedding of CSIM",
         licence="non-commercial research",
@@ -214,8 +221,16 @@ ASSETS = (
         hash_source=_MIRRORS,
     ),
     Asset(
+        name="arcface.safetensors",
+        what="one of the two, read without PyTorch and onnx",
+        licence="non-commercial research",
+        who="researchers; not commercial",
+        origin="made on your machine from backbone.pth or w600k_r50.onnx by "
+        "scripts/convert_evaluation.py, which notes its source in it",
+    ),
+    Asset(
         name="alex.pth",
-        what="LPIPS v0.1, the weights of the layers",
+        what="LPIPS v0.1 on AlexNet, the weights of the layers",
         licence="BSD-2-Clause",
         who="everyone",
         origin="lpips/weights/v0.1/ of github.com/richzhang/PerceptualSimilarity",
@@ -224,6 +239,32 @@ ASSETS = (
         hash_source=_MEASURED,
         url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/"
         "alex.pth",
+    ),
+    Asset(
+        name="alex.safetensors",
+        what="the same; read without PyTorch",
+        licence="BSD-2-Clause",
+        who="everyone",
+        origin="made on your machine by scripts/convert_evaluation.py",
+    ),
+    Asset(
+        name="vgg.pth",
+        what="LPIPS v0.1 on VGG-16, the weights of the layers",
+        licence="BSD-2-Clause",
+        who="everyone",
+        origin="lpips/weights/v0.1/ of github.com/richzhang/PerceptualSimilarity",
+        size=7_289,
+        sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        hash_source=_MEASURED,
+        url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/"
+        "vgg.pth",
+    ),
+    Asset(
+        name="vgg.safetensors",
+        what="the same; read without PyTorch",
+        licence="BSD-2-Clause",
+        who="everyone",
+        origin="made on your machine by scripts/convert_evaluation.py",
     ),
     Asset(
         name="alexnet-owt-7be5be79.pth",
@@ -236,12 +277,49 @@ ASSETS = (
         hash_source=_NAMED,
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     ),
+    Asset(
+        name="alexnet-owt-7be5be79.safetensors",
+        what="the same without the layers that are not used; read without PyTorch",
+        licence=_TORCHVISION,
+        who=_IMAGENET_WHO,
+        origin="made on your machine by scripts/convert_evaluation.py",
+    ),
+    Asset(
+        name="vgg16-397923af.pth",
+        what="VGG-16, other features of LPIPS",
+        licence=_TORCHVISION,
+        who=_IMAGENET_WHO,
+        origin="published with torchvision",
+        size=553_433_881,
+        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        hash_source=_NAMED,
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+    ),
+    Asset(
+        name="vgg16-397923af.safetensors",
+        what="the same without the layers that are not used; read without PyTorch",
+        licence=_TORCHVISION,
+        who=_IMAGENET_WHO,
+        origin="made on your machine by scripts/convert_evaluation.py",
+    ),
 )
 
 _BFM = ("BFM_model_front.mat",)
 _VGG = ("vgg19-dcbb9e9d.pth", "vgg19-dcbb9e9d.safetensors")
 _RNET = ("epoch_20.pth", "rnet.safetensors")
-_TRACKER = (("face_landmarker.task",), ("ict_facekit.npz",))
+_INCEPTION = tuple(
+    f"pt_inception-2015-12-05-6726825d.{suffix}" for suffix in ("pth", "safetensors")
+)
+_LPIPS_ALEX = (
+    ("alex.pth", "alex.safetensors"),
+    ("alexnet-owt-7be5be79.pth", "alexnet-owt-7be5be79.safetensors"),
+)
+_LPIPS_VGG = (
+    ("vgg.pth", "vgg.safetensors"),
+    ("vgg16-397923af.pth", "vgg16-397923af.safetensors"),
+)
+_FACES = ("face_landmarker.task",)
+_TRACKER = (_FACES, ("ict_facekit.npz",))
 _RAW_BFM = (
     "01_MorphableModel.mat",
     "Exp_Pca.bin",
@@ -263,14 +341,20 @@ JOBS = (
     Job("make BFM_model_front.mat", tuple((name,) for name in _RAW_BFM)),
     Job(
         "coefficients by R-Net",
-        (("face_landmarker.task",), _RNET, _BFM),
+        (_FACES, _RNET, _BFM),
         ("tracking",),
         _CONVERT_NOTE,
     ),
     Job("evaluate AED, APD", (_RNET, _BFM), (), _NO_READER),
-    Job("evaluate FID", (("pt_inception-2015-12-05-6726825d.pth",),), (), _NO_READER),
-    Job("evaluate CSIM", (("backbone.pth", "w600k_r50.onnx"),), (), _NO_READER),
-    Job("evaluate LPIPS", (("alex.pth",), ("alexnet-owt-7be5be79.pth",)), (), _NO_READER),
+    Job("evaluate FID", (_INCEPTION,), (), _CONVERT_NOTE),
+    Job(
+        "evaluate CSIM",
+        (("backbone.pth", "w600k_r50.onnx", "arcface.safetensors"), _FACES),
+        ("tracking",),
+        "a .pth or .onnx is read with reenact-jax[convert]",
+    ),
+    Job("evaluate LPIPS (AlexNet)", _LPIPS_ALEX, (), _CONVERT_NOTE),
+    Job("evaluate LPIPS (VGG-16)", _LPIPS_VGG, (), _CONVERT_NOTE),
     Job("identity by dlib", (), ("dlib",), f"its files come with the package (CC0); {_NO_READER}"),
 )
 BY_NAME = {asset.name: asset for asset in ASSETS}

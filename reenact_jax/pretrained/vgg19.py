@@ -12,9 +12,12 @@ import numpy as np
 from absl import logging
 
 from reenact_jax.image_ops import to_unit
+from reenact_jax.pretrained.layers import max_pool2
+from reenact_jax.pretrained.registry import BY_NAME
 from reenact_jax.pretrained.weight_files import check_shapes, read_arrays
 
-OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+OFFICIAL_NAME = "vgg19-dcbb9e9d.pth"
+OFFICIAL_URL = BY_NAME[OFFICIAL_NAME].url
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -51,7 +54,7 @@ def vgg19_features(params: Vgg19Params, images: jax.Array) -> tuple[jax.Array, .
     features = []
     for block in BLOCKS:
         if features:
-            x = _max_pool2(x)
+            x = max_pool2(x)
         for index, (number, _, _) in enumerate(block):
             x = _conv_relu(params[f"features.{number}"], x)
             if index == 0:
@@ -68,16 +71,6 @@ def _conv_relu(layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return jax.nn.relu(y + layer["bias"].astype(x.dtype).reshape(1, 1, 1, -1))
-
-
-def _max_pool2(x: jax.Array) -> jax.Array:
-    """2x2 maxima; an odd last row or column is dropped.
-
-    As a maximum over axes, not a reduce_window, whose gradient is several times slower on the CPU.
-    """
-    batch, height, width, channels = x.shape
-    x = x[:, : height // 2 * 2, : width // 2 * 2]
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 def random_vgg19(seed: int) -> Vgg19Params:
@@ -164,6 +157,7 @@ def _to_layer(weight: np.ndarray, bias: np.ndarray) -> dict[str, jax.Array]:
 
 def _how_to_get() -> str:
     return (
-        f"Download {OFFICIAL_URL} (548 MiB) and give its path as vgg_weights; or say vgg_weights = "
-        "'random' to train with random features, without the paper's perceptual quality"
+        f"`python -m reenact_jax.assets fetch {OFFICIAL_NAME}` downloads {OFFICIAL_URL} (548 MiB); "
+        "give its path as vgg_weights; or say vgg_weights = 'random' to train with random "
+        "features, without the paper's perceptual quality"
     )
