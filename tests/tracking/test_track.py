@@ -370,7 +370,7 @@ def test_the_script_prepares_good_videos_names_bad_ones_and_continues(shared_dir
     (videos / "broken.mp4").unlink()
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment())
     assert again.returncode == 0
-    assert "d0: already there" in again.stdout
+    assert "1 of 1 clips are already there" in again.stdout
 
 
 def environment() -> dict[str, str]:
