@@ -98,6 +98,8 @@ class TrainConfig:
       adam_beta1, adam_beta2: Adam's decay rates.
       log_every_steps, sample_every_steps, checkpoint_every_steps: cadences; 0 = only at the end.
       keep_checkpoints: how many of the newest checkpoints are kept.
+      ema_decay: decay per step of the exponential moving average of the parameters that samples,
+        evaluation and reenactment then use; 0 = none.
     """
 
     batch_size: int
@@ -112,6 +114,7 @@ class TrainConfig:
     sample_every_steps: int
     checkpoint_every_steps: int
     keep_checkpoints: int
+    ema_decay: float = 0.0
 
     def __post_init__(self):
         for name in ("batch_size", "num_epochs", "steps_per_epoch", "keep_checkpoints"):
@@ -119,7 +122,7 @@ class TrainConfig:
         for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"expected {name} >= 0, found {getattr(self, name)}")
-        for name in ("adam_beta1", "adam_beta2"):
+        for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")
         for name in ("learning_rate", "decayed_learning_rate"):

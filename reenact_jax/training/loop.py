@@ -62,7 +62,9 @@ def train(config: Config, workdir: Path) -> TrainState:
     network = method.make_network(config, face_model)
     optimizer = make_optimizer(config.train)
     params = initial_parameters(network.config, jax.random.key(config.seed))
-    state = jax.tree.map(np.asarray, TrainState.create(params, optimizer))
+    state = jax.tree.map(
+        np.asarray, TrainState.create(params, optimizer, ema=bool(config.train.ema_decay))
+    )
     logger.info("%s", _parameter_summary(params))
 
     batches_from = partial(
@@ -80,9 +82,8 @@ def train(config: Config, workdir: Path) -> TrainState:
     batches = batches_from(start_batch=0)
     checkpoints = Checkpoints(workdir / "checkpoints", keep=config.train.keep_checkpoints)
     if checkpoints.latest_step is not None:
-        optimizer_state = {"step": state.step, "opt_state": state.opt_state}
-        params, optimizer_state, data_state = checkpoints.restore(state.params, optimizer_state)
-        state = TrainState(params=params, **optimizer_state)
+        params, optimizer_state, data_state = checkpoints.restore(**state.checkpoint_items())
+        state = TrainState.from_checkpoint_items(params, optimizer_state)
         batches.set_state(data_state)
         logger.info("going on after step %d", state.step)
     if is_writer:  # not before everything has been found to fit
@@ -135,16 +136,15 @@ def train(config: Config, workdir: Path) -> TrainState:
                 progress.set_postfix(loss=f"{record['loss']:.3f}", data_wait=data_wait.share())
                 metrics = None
             if checkpoint_due(step):
-                host = parallel.unreplicate(state)
-                optimizer_state = {"step": host.step, "opt_state": host.opt_state}
-                checkpoints.save(step, host.params, optimizer_state, data_state)
+                items = parallel.unreplicate(state).checkpoint_items()
+                checkpoints.save(step, data_state=data_state, **items)
                 # A run that starts again from here knows nothing of earlier steps; neither do the
                 # means of the next log line, so that both write the same.
                 metrics = None
             if sample_due(step) and is_writer:
                 path = workdir / "samples" / f"step_{step:06d}.png"
                 path.parent.mkdir(exist_ok=True)
-                write_image(path, draw(parallel.unreplicate(state).params))
+                write_image(path, draw(parallel.unreplicate(state).evaluation_params))
     finally:
         checkpoints.close()
     if is_writer:

@@ -15,14 +15,51 @@ class TrainState:
 
     Attributes:
       step: int32 scalar, completed updates.
-      params: parameters of both networks.
+      params: parameters of both networks, float32.
       opt_state: the optimiser's state.
+      ema_params: exponential moving average of `params`; None where the configuration has none.
     """
 
     step: jax.Array
     params: dict
     opt_state: optax.OptState
+    ema_params: dict | None = None
 
     @classmethod
-    def create(cls, params: dict, optimizer: optax.GradientTransformation) -> "TrainState":
-        return cls(step=jnp.zeros((), jnp.int32), params=params, opt_state=optimizer.init(params))
+    def create(
+        cls, params: dict, optimizer: optax.GradientTransformation, *, ema: bool = False
+    ) -> "TrainState":
+        """The state before the first step; an average starts as the parameters themselves."""
+        return cls(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state=optimizer.init(params),
+            ema_params=params if ema else None,
+        )
+
+    @property
+    def evaluation_params(self) -> dict:
+        """What samples, evaluation and reenactment use: the average, where there is one."""
+        return self.params if self.ema_params is None else self.ema_params
+
+    def checkpoint_items(self) -> dict[str, dict]:
+        """The state in the two parts that a checkpoint keeps apart.
+
+        Returns:
+          `params`: what evaluation reads; `optimizer`: all else that is needed to go on exactly.
+        """
+        optimizer = {"step": self.step, "opt_state": self.opt_state}
+        if self.ema_params is not None:
+            optimizer["params"] = self.params
+        return {"params": self.evaluation_params, "optimizer": optimizer}
+
+    @classmethod
+    def from_checkpoint_items(cls, params: dict, optimizer: dict) -> "TrainState":
+        """The state that `checkpoint_items` took apart."""
+        averaged = "params" in optimizer
+        return cls(
+            step=optimizer["step"],
+            params=optimizer["params"] if averaged else params,
+            opt_state=optimizer["opt_state"],
+            ema_params=params if averaged else None,
+        )

@@ -64,10 +64,12 @@ def make_train_step(
         (loss, terms), gradients = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
         gradients = mean_over_devices(gradients)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema_params = state.ema_params
+        if ema_params is not None:
+            ema_params = optax.incremental_update(params, ema_params, 1.0 - config.train.ema_decay)
         new_state = TrainState(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            opt_state=opt_state,
+            step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params
         )
         metrics = metrics_of(
             axis_name=AXIS,
