@@ -102,35 +102,40 @@ def score_pairs(
         shares = {f"{name}_share": pictures.regions[name].mean((1, 2)) for name in (FACE, HIDDEN)}
         return _table(found, {"has_target": batch["has_target"]} | shares).rows(batch["valid"])
 
-    tables, num_scored, started = [], 0, time.perf_counter()
-    with tqdm(total=len(pairs), desc="score", unit="pair", disable=not progress) as bar:
-        for number, start in enumerate(range(0, len(pairs), size)):
-            part = PairRange(pairs, start, min(start + size, len(pairs)))
-            path = None if folder is None else folder / f"part-{number:05d}.npz"
-            table = None if path is None else read_part(path)
-            if table is None or len(table) != len(part):
-                batches = pair_batches(
-                    part, batch_size=batch_size, image_size=run.config.image_size
-                )
-                pieces = []
-                for batch in _ahead(batches):
-                    pieces.append(score(batch))
-                    bar.update(len(pieces[-1].pairs["has_target"]))
-                table = join_tables(pieces)
-                table = dataclasses.replace(table, pairs=part.about(persons, truth) | table.pairs)
-                num_scored += len(table)
-                if path is not None:
-                    write_part(path, table)
-            else:
-                bar.initial += len(table)  # not counted as speed
-                bar.update(len(table))
-            tables.append(table)
+    parts = [
+        PairRange(pairs, start, min(start + size, len(pairs)))
+        for start in range(0, len(pairs), size)
+    ]
+    paths = [
+        None if folder is None else folder / f"part-{number:05d}.npz"
+        for number in range(len(parts))
+    ]
+    tables = [_finished(path, part) for path, part in zip(paths, parts, strict=True)]
+    num_read = sum(0 if table is None else len(table) for table in tables)
+    started = time.perf_counter()
+    with tqdm(
+        total=len(pairs), initial=num_read, desc="score", unit="pair", disable=not progress
+    ) as bar:
+        for number, (path, part) in enumerate(zip(paths, parts, strict=True)):
+            if tables[number] is not None:
+                continue
+            pieces = []
+            for batch in _ahead(
+                pair_batches(part, batch_size=batch_size, image_size=run.config.image_size)
+            ):
+                pieces.append(score(batch))
+                bar.update(int(batch["valid"].sum()))
+            table = join_tables(pieces)
+            table = dataclasses.replace(table, pairs=part.about(persons, truth) | table.pairs)
+            if path is not None:
+                write_part(path, table)
+            tables[number] = table
     return ScoredPairs(
         table=join_tables(tables),
         facts=facts,
         masks="guidance" if truth is None else "truth",
         seconds=time.perf_counter() - started,
-        num_scored=num_scored,
+        num_scored=len(pairs) - num_read,
     )
 
 
@@ -168,6 +173,11 @@ class PairRange(Sequence):
             rows = [truth.rows[pair["pair_id"]] for pair in seen]
             columns["pose_difference"] = truth.pose_difference[rows]
         return {name: np.asarray(column) for name, column in columns.items()}
+
+
+def _finished(path: Path | None, part: PairRange) -> PairTable | None:
+    table = None if path is None else read_part(path)
+    return table if table is not None and len(table) == len(part) else None
 
 
 def _test_clips(pairs: PairDataset):
