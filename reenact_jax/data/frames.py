@@ -86,6 +86,11 @@ class FrameDataset(Sequence):
             "frame_index": index - clip.start,
         }
 
+    @property
+    def codec(self) -> str:
+        """How frames are stored, `png` or `jpg`: that of the first one."""
+        return images.image_format(self._records[0].content("image"))
+
     def parameters(self, index: int) -> FaceParameters:
         """Parameters of one frame, without decoding its image."""
         clip = self._clip_at(index)
@@ -165,6 +170,10 @@ class PairDataset(Sequence):
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def kind(self, index: int) -> str:
+        """`kind` of one pair, without decoding its images."""
+        return self._records[index].text("kind")
 
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):

@@ -179,6 +179,10 @@ class ListedPairs(Sequence):
     def __len__(self) -> int:
         return len(self._pairs)
 
+    def kind(self, index: int) -> str:
+        """`kind` of one pair."""
+        return self._pairs[index].kind
+
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a pair in [0, {len(self)}), found {index}")

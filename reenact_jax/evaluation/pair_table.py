@@ -26,12 +26,15 @@ class PairTable:
       scores: `METHOD/REGION/METRIC` -> (N,) float64. NaN where there is no number: the answer is
         not known, the region is (nearly) empty, or no face was found. PSNR of equal pictures is
         infinite.
+      reasons: the same names -> (N,) str, empty where there is a number; of metrics that can fail
+        for other reasons than a missing answer or an empty region.
       features: `METHOD/NETWORK` -> (N, D) float32, for distances between sets of pictures. The
         pseudo-methods `source`, `driving` and `target` hold those of the real pictures.
     """
 
     pairs: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
+    reasons: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -47,8 +50,12 @@ class PairTable:
 
     def rows(self, chosen: np.ndarray) -> "PairTable":
         """The rows of a boolean mask (N,) or an index array."""
-        groups = (self.pairs, self.scores, self.features)
-        return PairTable(*({name: col[chosen] for name, col in group.items()} for group in groups))
+        return PairTable(
+            **{
+                group: {name: column[chosen] for name, column in getattr(self, group).items()}
+                for group in GROUPS
+            }
+        )
 
     def pose_bins(self, edges: Sequence[float] = BIN_EDGES) -> np.ndarray:
         """Number of each pair's bin, (N,) int; a bin holds its lower edge, the last is open."""
@@ -65,11 +72,11 @@ class PairTable:
 def join_tables(tables: Sequence[PairTable]) -> PairTable:
     """One table below the other; all must have the same columns."""
 
-    def join(groups: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+    def join(group: str) -> dict[str, np.ndarray]:
+        parts = [getattr(table, group) for table in tables]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    return PairTable(
-        join([table.pairs for table in tables]),
-        join([table.scores for table in tables]),
-        join([table.features for table in tables]),
-    )
+    return PairTable(**{group: join(group) for group in GROUPS})
+
+
+GROUPS = tuple(field.name for field in dataclasses.fields(PairTable))

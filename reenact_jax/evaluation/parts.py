@@ -10,10 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from reenact_jax.evaluation.pair_table import PairTable
+from reenact_jax.evaluation.pair_table import GROUPS, PairTable
 from reenact_jax.files import write_bytes
-
-_GROUPS = ("pairs", "scores", "features")
 
 
 def write_part(path: Path, table: PairTable) -> None:
@@ -21,7 +19,7 @@ def write_part(path: Path, table: PairTable) -> None:
     buffer = io.BytesIO()
     arrays = {
         f"{group}:{name}": column
-        for group in _GROUPS
+        for group in GROUPS
         for name, column in getattr(table, group).items()
     }
     np.savez(buffer, **arrays)
@@ -30,7 +28,7 @@ def write_part(path: Path, table: PairTable) -> None:
 
 def read_part(path: Path) -> PairTable | None:
     """The table of a file; None where there is none, or none that can be read."""
-    groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in _GROUPS}
+    groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
     try:
         with np.load(path, allow_pickle=False) as file:
             for key in file.files:

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reenact_jax.evaluation.pair_table import FRAME
 from reenact_jax.evaluation.pictures import PictureBatch
 from reenact_jax.metrics import image as image_metrics
 
@@ -17,10 +16,11 @@ MIN_REGION_SHARE = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
-class Scores:
-    """Columns of one batch: scores (B,) and features (B, D), named as in `PairTable`."""
+class BatchScores:
+    """Columns of one batch, named as in `PairTable`: scores and reasons (B,), features (B, D)."""
 
     scores: dict[str, np.ndarray]
+    reasons: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
@@ -30,7 +30,7 @@ class Scorer(Protocol):
     def describe(self) -> dict[str, Any]:
         """What decides the numbers, for JSON: definitions of the metrics, hashes of weights."""
 
-    def score(self, batch: PictureBatch) -> Scores:
+    def score(self, batch: PictureBatch) -> BatchScores:
         """Scores of every method in the batch."""
 
 
@@ -41,32 +41,34 @@ class ImageScorer:
         return {
             "metrics": {
                 "l1": "mean absolute difference in [0, 1]",
-                "psnr": "dB, peak 1",
-                "ssim": "Gaussian window 11, sigma 1.5, biased variances, RGB mean",
+                "psnr": "dB, peak 1, mean over pairs",
+                "ssim": "Gaussian window 11, sigma 1.5, biased variances, RGB mean; in a region: "
+                "of windows whose middle lies in it",
             }
         }
 
-    def score(self, batch: PictureBatch) -> Scores:
-        target = batch.real["target"]
+    def score(self, batch: PictureBatch) -> BatchScores:
         columns = {}
         for method, pictures in batch.methods.items():
             for region, mask in batch.regions.items():
-                enough = mask.mean(axis=(1, 2)) >= MIN_REGION_SHARE
-                counts = enough & batch.has_target
-                for metric, values in jax.device_get(_compare(pictures, target, mask)).items():
-                    if metric != "ssim" or region == FRAME:
-                        columns[f"{method}/{region}/{metric}"] = np.where(counts, values, np.nan)
-        return Scores({name: np.float64(values) for name, values in columns.items()})
+                found = jax.device_get(_compare(pictures, batch.real["target"], mask))
+                for metric, values in found.items():
+                    columns[f"{method}/{region}/{metric}"] = np.where(
+                        scored_in(batch, region), np.float64(values), np.nan
+                    )
+        return BatchScores(columns)
+
+
+def scored_in(batch: PictureBatch, region: str) -> np.ndarray:
+    """bool (B,): the answer is known and the region is not (nearly) empty."""
+    return batch.has_target & (batch.regions[region].mean(axis=(1, 2)) >= MIN_REGION_SHARE)
 
 
 # From integers, so that equal pictures have an infinite PSNR and not one of 155 dB.
 @jax.jit
 def _compare(pictures: jax.Array, target: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
     unit, target = (images.astype(jnp.float32) / 255.0 for images in (pictures, target))
-    weight = mask[..., None].astype(jnp.float32)
-    total = jnp.maximum(weight.sum(axis=(1, 2, 3)), 1.0) * unit.shape[-1]
+    mask = mask[..., None]
     return {
-        "l1": (jnp.abs(unit - target) * weight).sum(axis=(1, 2, 3)) / total,
-        "psnr": image_metrics.psnr(unit, target, weight),
-        "ssim": image_metrics.ssim(unit, target),
+        name: getattr(image_metrics, name)(unit, target, mask) for name in ("l1", "psnr", "ssim")
     }

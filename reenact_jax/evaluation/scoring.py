@@ -16,10 +16,11 @@ from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.data.pose_difference import pose_difference
 from reenact_jax.data.truth_masks import TruthMasks, read_truth
+from reenact_jax.errors import UserError
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, PairTable, join_tables
 from reenact_jax.evaluation.parts import content_key, params_hash, read_part, write_part
 from reenact_jax.evaluation.pictures import make_pictures
-from reenact_jax.evaluation.scorers import ImageScorer, Scorer, Scores
+from reenact_jax.evaluation.scorers import BatchScores, ImageScorer, Scorer
 from reenact_jax.inference.run import TrainedRun
 
 # Pairs in a file: what a kill may cost.
@@ -34,6 +35,7 @@ class ScoredPairs:
       table: one row a pair, in the order of the list.
       facts: what decided the numbers (JSON): run, pairs, scorers.
       masks: where the regions come from, `truth` or `guidance`.
+      codec: of the stored frames, `png` or `jpg`.
       seconds: time of this call, without what was read from finished parts.
       num_scored: pairs scored in this call; the others were read.
     """
@@ -41,6 +43,7 @@ class ScoredPairs:
     table: PairTable
     facts: dict[str, Any]
     masks: str
+    codec: str
     seconds: float
     num_scored: int
 
@@ -50,6 +53,7 @@ def score_pairs(
     pairs: PairDataset,
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
+    kind: str | None = None,
     parts_dir: str | Path | None = None,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
@@ -72,6 +76,7 @@ def score_pairs(
       run: the trained run.
       pairs: of `open_pairs` or `open_listed_pairs`.
       scorers: what is measured.
+      kind: `self` or `cross` for pairs of that kind alone; None for all.
       parts_dir: folder for finished parts of 64 pairs. The same call goes on after the last one,
         and a finished one is read; parts of other parameters, pairs or scorers are not. None keeps
         nothing.
@@ -80,7 +85,7 @@ def score_pairs(
       progress: show a bar with pairs per second and the time left.
 
     Raises:
-      UserError: if the pairs belong to another face model.
+      UserError: if the pairs belong to another face model, or none is of that kind.
     """
     check_face_model(pairs.info, run.face_model)
     transfer = {"transfer_pose": transfer_pose, "transfer_expression": transfer_expression}
@@ -88,8 +93,15 @@ def score_pairs(
     truth = read_truth(pairs.root) if whole else None
     if truth is not None and truth.list_hash != pairs.list_hash:
         truth = None  # other pairs were drawn over the same frames
-    facts = _facts(run, pairs, scorers, transfer, truth)
-    persons = {clip.clip_id: clip.person_id for clip in _test_clips(pairs)}
+    facts = _facts(run, pairs, scorers, transfer, truth, kind)
+    chosen = [i for i in range(len(pairs)) if kind is None or pairs.kind(i) == kind]
+    if not chosen:
+        raise UserError(
+            f"dataset {pairs.info.name}: expected pairs{f' of kind {kind}' if kind else ''} in the "
+            "list, found none: draw them with scripts/draw_pairs.py"
+        )
+    frames = open_frames(pairs.root.parent, pairs.root.name, "test")
+    persons = {clip.clip_id: clip.person_id for clip in frames.clips}
     batch_size = run.config.evaluate.batch_size
     size = batch_size * max(1, _PART // batch_size)
     folder = None if parts_dir is None else Path(parts_dir) / content_key(facts)
@@ -103,8 +115,7 @@ def score_pairs(
         return _table(found, {"has_target": batch["has_target"]} | shares).rows(batch["valid"])
 
     parts = [
-        PairRange(pairs, start, min(start + size, len(pairs)))
-        for start in range(0, len(pairs), size)
+        SomePairs(pairs, chosen[start : start + size]) for start in range(0, len(chosen), size)
     ]
     paths = [
         None if folder is None else folder / f"part-{number:05d}.npz"
@@ -114,7 +125,7 @@ def score_pairs(
     num_read = sum(0 if table is None else len(table) for table in tables)
     started = time.perf_counter()
     with tqdm(
-        total=len(pairs), initial=num_read, desc="score", unit="pair", disable=not progress
+        total=len(chosen), initial=num_read, desc="score", unit="pair", disable=not progress
     ) as bar:
         for number, (path, part) in enumerate(zip(paths, parts, strict=True)):
             if tables[number] is not None:
@@ -133,24 +144,25 @@ def score_pairs(
     return ScoredPairs(
         table=join_tables(tables),
         facts=facts,
-        masks="guidance" if truth is None else "truth",
+        masks=facts["masks"],
+        codec=frames.codec,
         seconds=time.perf_counter() - started,
-        num_scored=len(pairs) - num_read,
+        num_scored=len(chosen) - num_read,
     )
 
 
-class PairRange(Sequence):
-    """Pairs `start` to `stop` - 1 of a dataset; remembers who they are as they are read."""
+class SomePairs(Sequence):
+    """Some pairs of a dataset; remembers who they are as they are read."""
 
-    def __init__(self, pairs: PairDataset, start: int, stop: int):
-        self._pairs, self._start, self._stop = pairs, start, stop
+    def __init__(self, pairs: PairDataset, rows: list[int]):
+        self._pairs, self._rows = pairs, rows
         self._seen: dict[int, dict] = {}
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> dict:
-        pair = self._pairs[self._start + index]
+        pair = self._pairs[self._rows[index]]
         self._seen[index] = {k: v for k, v in pair.items() if not k.endswith("image")}
         return pair
 
@@ -175,13 +187,9 @@ class PairRange(Sequence):
         return {name: np.asarray(column) for name, column in columns.items()}
 
 
-def _finished(path: Path | None, part: PairRange) -> PairTable | None:
+def _finished(path: Path | None, part: SomePairs) -> PairTable | None:
     table = None if path is None else read_part(path)
     return table if table is not None and len(table) == len(part) else None
-
-
-def _test_clips(pairs: PairDataset):
-    return open_frames(pairs.root.parent, pairs.root.name, "test").clips
 
 
 def _facts(
@@ -190,6 +198,7 @@ def _facts(
     scorers: Sequence[Scorer],
     transfer: dict[str, bool],
     truth: TruthMasks | None,
+    kind: str | None,
 ) -> dict[str, Any]:
     return {
         "reenact-jax": __version__,
@@ -200,6 +209,7 @@ def _facts(
         "image_size": run.config.image_size,
         "batch_size": run.config.evaluate.batch_size,
         "pairs": pairs.list_hash,
+        "kind": kind,
         "content": pairs.content,
         "dataset": pairs.info.to_dict(),
         "masks": "guidance" if truth is None else "truth",
@@ -208,12 +218,12 @@ def _facts(
     }
 
 
-def _table(found: list[Scores], pairs: dict[str, np.ndarray]) -> PairTable:
-    scores, features = {}, {}
+def _table(found: list[BatchScores], pairs: dict[str, np.ndarray]) -> PairTable:
+    columns: dict[str, dict] = {"scores": {}, "reasons": {}, "features": {}}
     for one in found:
-        scores |= one.scores
-        features |= one.features
-    return PairTable(pairs, scores, features)
+        for group, known in columns.items():
+            known |= getattr(one, group)
+    return PairTable(pairs, **columns)
 
 
 def _ahead(batches: Iterator[dict]) -> Iterator[dict]:
