@@ -20,8 +20,8 @@ REFERENCE_SIZE = 256
 # What a fit keeps: the modes that move landmarks, or colour the face, most.
 _KEPT_IDENTITY, _KEPT_EXPRESSION, _KEPT_TEXTURE = 28, 40, 16
 # Deviations at noise 1: of a clip's constants, and of each frame.
-_CLIP_NOISE = {"identity": 0.20, "texture": 0.20, "lighting": 0.02}
-_FRAME_NOISE = {
+CLIP_NOISE = {"identity": 0.20, "texture": 0.20, "lighting": 0.02}
+FRAME_NOISE = {
     "expression": 0.05,
     "rotation": (0.012, 0.012, 0.006),
     "translation": (0.006, 0.006, 0.06),
@@ -124,10 +124,10 @@ def fitted(
     """
     noise = noise_amount(head) if noise is None else noise
     leaves = {}
-    for name, deviation in _CLIP_NOISE.items():
+    for name, deviation in CLIP_NOISE.items():
         values = getattr(exact, name)
         leaves[name] = values + noise * deviation * rng.normal(size=values.shape[-1])
-    for name, deviation in _FRAME_NOISE.items():
+    for name, deviation in FRAME_NOISE.items():
         values = getattr(exact, name)
         leaves[name] = values + noise * np.asarray(deviation) * rng.normal(size=values.shape)
     for name, mask in _kept(head).items():

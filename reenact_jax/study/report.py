@@ -1,0 +1,240 @@
+"""Tables (Markdown and CSV) and plots of the study."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reenact_jax.evaluation.pictures import BASELINES
+from reenact_jax.files import replacing, write_text
+from reenact_jax.study import analysis
+from reenact_jax.study.leakage import FITS
+from reenact_jax.study.plan import CONDITIONS, VARIANTS
+from reenact_jax.study.results import BIN_NAMES, KINDS, METRICS, STEPS, Row
+
+# Columns of the tables of differences: the primary one first.
+_COMPARED = ("face/l1", "frame/l1", "hidden/l1", "frame/ssim", "frame/landmarks", "frame/identity")
+_COLOURS = {"base": "#888888", "fg": "#4c9ed9", "fg_og": "#2a6f3b", "full": "#c0392b"}
+
+
+def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
+    """All tables of the plan's comparisons."""
+    index = {(r.what, r.who, r.condition, r.kind, r.column, r.bin): r for r in rows}
+
+    def cell(*key: str, digits: int, signed: bool = False, interval: bool = True) -> str:
+        row = index.get(key)
+        if row is None or not np.isfinite(row.estimate.value):
+            return "-"
+        if not interval:
+            return f"{row.estimate.value:.{digits}f}"
+        return row.estimate.text(digits, signed=signed) + (
+            "" if row.estimate.excludes_zero else " ="
+        )
+
+    names = {**{name: name.replace("_", " ") for name in BASELINES}, **VARIANTS}
+    lines: list[str] = []
+    for kind in KINDS:
+        for condition in CONDITIONS:
+            lines += [f"### {kind} pairs, {condition} guidance", ""]
+            lines += _header(["", "seeds", *(name for name, _ in METRICS.values())])
+            for who, name in names.items():
+                row = index.get(("mean", who, condition, kind, "frame/l1", "all"))
+                if row is None:
+                    continue
+                seeds = str(row.seeds) if who in VARIANTS else ""
+                cells = (
+                    cell("mean", who, condition, kind, c, "all", digits=d, interval=False)
+                    for c, (_, d) in METRICS.items()
+                )
+                lines.append(_line([name, seeds, *cells]))
+            lines.append("")
+    lines += ["### What each step changes", ""]
+    lines += [
+        "Second minus first, paired by seed and pair, 95 %; `=` where the interval holds 0.",
+        "",
+    ]
+    for kind in KINDS:
+        for condition in CONDITIONS:
+            lines += _header([f"{kind}, {condition}", *(METRICS[c][0] for c in _COMPARED)])
+            for step in STEPS:
+                who = "->".join(step)
+                cells = (
+                    cell("gain", who, condition, kind, c, "all", digits=METRICS[c][1], signed=True)
+                    for c in _COMPARED
+                )
+                lines.append(_line([_step_name(step), *cells]))
+            lines.append("")
+    lines += ["### By difference of pose: L1 in the face", ""]
+    for kind in KINDS:
+        for condition in CONDITIONS:
+            lines += _header([f"{kind}, {condition}", *BIN_NAMES, "slope per 10 degrees"])
+            for who, name in names.items():
+                cells = (
+                    cell("mean", who, condition, kind, "face/l1", b, digits=4, interval=False)
+                    for b in BIN_NAMES
+                )
+                lines.append(_line([name, *cells, ""]))
+            for step in STEPS:
+                who, key = "->".join(step), (condition, kind, "face/l1")
+                cells = (cell("gain", who, *key, b, digits=4, signed=True) for b in BIN_NAMES)
+                slope = cell("slope", who, *key, "all", digits=5, signed=True)
+                lines.append(_line([_step_name(step), *cells, slope]))
+            lines.append("")
+    lines += ["### Hidden and visible areas: gain in L1 of each step", ""]
+    lines += _header(["", "visible", "hidden", "hidden minus visible"])
+    for kind in KINDS:
+        for condition in CONDITIONS:
+            for step in STEPS:
+                who = "->".join(step)
+                cells = [
+                    cell("gain", who, condition, kind, f"{r}/l1", "all", digits=4, signed=True)
+                    for r in ("visible", "hidden")
+                ]
+                key = ("hidden-visible", who, condition, kind, "l1", "all")
+                cells.append(cell(*key, digits=4, signed=True))
+                lines.append(_line([f"{kind}, {condition}: {_step_name(step)}", *cells]))
+    lines += ["", "### The reader on true frames of the test people", ""]
+    lines += _header(["", "off by", "always the mean: off by"])
+    for name in ("landmarks", "pose", "expression", "identity"):
+        label = METRICS[f"frame/{name}"][0]
+        numbers = [f"{reader_errors[prefix + name]:.2f}" for prefix in ("", "mean_")]
+        lines.append(_line([label, *numbers]))
+    lines += [
+        "",
+        f"Same person closer than another: {reader_errors['same_person_auc']:.3f} (AUC).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def leakage_markdown(found: dict[str, list[dict[str, np.ndarray]]], people: np.ndarray) -> str:
+    """found: variant -> columns of `leakage` of each seed."""
+    lines = _header(["", "region", "the two apart", "error", "source to answer", "seeds"])
+    for variant, seeds in found.items():
+        for fit in FITS:
+            for region in ("frame", "face"):
+                cells = [
+                    analysis.mean(np.stack([one[name] for one in seeds]), people).text(5)
+                    for name in (
+                        f"{fit}/{region}/apart",
+                        f"{fit}/{region}/error",
+                        f"{region}/moved",
+                    )
+                ]
+                lines.append(
+                    _line([f"{VARIANTS[variant]}, {fit}", region, *cells, str(len(seeds))])
+                )
+    return "\n".join(lines) + "\n"
+
+
+def tolerance_markdown(
+    levels: dict[str, float], values: dict[str, dict[str, np.ndarray]], people: np.ndarray
+) -> str:
+    """levels: name -> landmark error px; values: name -> column -> (seeds, pairs)."""
+    lines = _header(["guidance", "landmarks off by (px)", *(METRICS[c][0] for c in _COMPARED)])
+    for name, error in levels.items():
+        cells = (analysis.mean(values[name][c], people).text(METRICS[c][1]) for c in _COMPARED)
+        lines.append(_line([name, f"{error:.2f}", *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def write_csv(path: Path, rows: Iterable[Row]) -> None:
+    """Every number with its interval."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow("what who condition kind column pose_bin seeds value low high".split())
+    for r in rows:
+        e = r.estimate
+        numbers = (f"{x:.6g}" for x in (e.value, e.low, e.high))
+        writer.writerow([r.what, r.who, r.condition, r.kind, r.column, r.bin, r.seeds, *numbers])
+    write_text(path, buffer.getvalue())
+
+
+def plot_pose(path: Path, rows: Sequence[Row], kind: str, column: str = "face/l1") -> None:
+    """A metric over the difference of pose, a panel for each condition."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(CONDITIONS), sharey=True)
+    places = np.arange(len(BIN_NAMES))
+    for panel, condition in zip(panels, CONDITIONS, strict=True):
+        for shift, who in enumerate([*BASELINES, *VARIANTS]):
+            found = {
+                r.bin: r.estimate
+                for r in rows
+                if (r.what, r.who, r.condition, r.kind, r.column)
+                == ("mean", who, condition, kind, column)
+            }
+            if not found or (who == "copy_source"):
+                continue
+            middle, low, high = (
+                np.array([getattr(found[name], end) for name in BIN_NAMES])
+                for end in ("value", "low", "high")
+            )
+            known = who in VARIANTS
+            panel.errorbar(
+                places + 0.04 * (shift - 4),
+                middle,
+                [middle - low, high - middle],
+                label=VARIANTS.get(who, who.replace("_", " ")),
+                color=_COLOURS.get(who, "#c9b458" if who == "warp" else "#9b6fb0"),
+                linestyle="-" if known else ":",
+                capsize=2,
+                linewidth=1.3,
+            )
+        panel.set_xticks(places, BIN_NAMES)
+        panel.set_xlabel("difference of pose (degrees)")
+        panel.set_title(f"{kind} pairs, {condition} guidance", fontsize=10)
+    panels[0].set_ylabel(METRICS[column][0])
+    panels[0].legend(fontsize=8)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def plot_tolerance(
+    path: Path,
+    levels: dict[str, float],
+    values: dict[str, dict[str, np.ndarray]],
+    people: np.ndarray,
+) -> None:
+    """L1 in the face over the error of the landmarks; wrong people as crosses."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    panel = figure.subplots()
+    found = {name: analysis.mean(values[name]["face/l1"], people) for name in levels}
+    fits = [name for name in levels if name.endswith("px")]
+    for names, style in ((fits, "o-"), ([n for n in levels if n not in fits], "x")):
+        middle, low, high = (
+            np.array([getattr(found[n], end) for n in names]) for end in ("value", "low", "high")
+        )
+        errors = [middle - low, high - middle]
+        panel.errorbar([levels[n] for n in names], middle, errors, fmt=style, capsize=2)
+        if style == "x":
+            for name in names:
+                panel.annotate(name, (levels[name], found[name].value), fontsize=8)
+    panel.set_xlabel("landmarks off by (pixels of 256)")
+    panel.set_ylabel("L1 face, cross pairs")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _step_name(step: tuple[str, str]) -> str:
+    first, second = step
+    return "full - Base" if step == ("base", "full") else f"{VARIANTS[second]} - {VARIANTS[first]}"
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    return [_line(cells), "|---" * len(cells) + "|"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def plots(folder: Path, rows: Sequence[Row]) -> None:
+    """pose_KIND.png of both kinds."""
+    for kind in KINDS:
+        plot_pose(folder / f"pose_{kind}.png", rows, kind)

@@ -1,0 +1,173 @@
+"""The scores of all runs, as arrays of seeds by pairs, and the comparisons that the plan names."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from reenact_jax.data.talking_heads.clips import POSE_BINS
+from reenact_jax.evaluation.pair_table import MODEL, PairTable
+from reenact_jax.evaluation.parts import read_part
+from reenact_jax.evaluation.pictures import BASELINES
+from reenact_jax.study import analysis
+from reenact_jax.study.analysis import Estimate
+from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
+
+KINDS = ("cross", "self")
+# Columns of the pair tables that are reported -> their names in tables, and digits.
+METRICS = {
+    "frame/l1": ("L1 frame", 4),
+    "face/l1": ("L1 face", 4),
+    "visible/l1": ("L1 visible", 4),
+    "hidden/l1": ("L1 hidden", 4),
+    "frame/psnr": ("PSNR frame", 2),
+    "face/psnr": ("PSNR face", 2),
+    "hidden/psnr": ("PSNR hidden", 2),
+    "frame/ssim": ("SSIM", 3),
+    "frame/landmarks": ("landmarks px", 2),
+    "frame/pose": ("pose deg", 2),
+    "frame/expression": ("expression", 3),
+    "frame/identity": ("identity", 2),
+}
+# Better - worse of each step, and of the whole way.
+STEPS = (("base", "fg"), ("fg", "fg_og"), ("fg_og", "full"), ("base", "full"))
+BIN_NAMES = (
+    *(f"{a:g}-{b:g}" for a, b in zip(POSE_BINS[:-2], POSE_BINS[1:-1], strict=True)),
+    f"{POSE_BINS[-2]:g}+",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyScores:
+    """Tables of the runs that have been scored; the pairs are the same in all of them."""
+
+    tables: dict[tuple[str, int, str], PairTable]
+
+    def seeds(self, variant: str) -> list[int]:
+        """Seeds of a variant that were scored in both conditions."""
+        own = {seed for name, seed, _ in self.tables if name == variant}
+        return sorted(
+            seed for seed in own if all((variant, seed, c) in self.tables for c in CONDITIONS)
+        )
+
+    def pairs(self, kind: str) -> dict[str, np.ndarray]:
+        """What the pairs are, see `PairTable.pairs`."""
+        return next(iter(self.tables.values())).of_kind(kind).pairs
+
+    def values(
+        self,
+        variant: str,
+        condition: str,
+        kind: str,
+        column: str,
+        *,
+        seeds: list[int] | None = None,
+        method: str = MODEL,
+    ) -> np.ndarray:
+        """A column of a variant's tables, (seeds, pairs of the kind)."""
+        seeds = self.seeds(variant) if seeds is None else seeds
+        return np.stack(
+            [
+                self.tables[variant, seed, condition].of_kind(kind).scores[f"{method}/{column}"]
+                for seed in seeds
+            ]
+        )
+
+    def gain(self, step: tuple[str, str], condition: str, kind: str, column: str) -> np.ndarray:
+        """Second minus first variant of a step, of the seeds that both have, (seeds, pairs)."""
+        first, second = step
+        seeds = [seed for seed in self.seeds(second) if seed in self.seeds(first)]
+        return self.values(second, condition, kind, column, seeds=seeds) - self.values(
+            first, condition, kind, column, seeds=seeds
+        )
+
+    def baseline(self, method: str, condition: str, kind: str, column: str) -> np.ndarray:
+        """A baseline's column, (1, pairs): it is the same beside every run."""
+        variant, seed, _ = next(key for key in self.tables if key[2] == condition)
+        return self.values(variant, condition, kind, column, seeds=[seed], method=method)
+
+
+def load_scores(out: Path) -> StudyScores:
+    """All tables that are there."""
+    tables = {}
+    for run in study_runs():
+        for condition in CONDITIONS:
+            table = read_part(run.table(out, condition))
+            if table is not None:
+                tables[run.variant, run.seed, condition] = table
+    return StudyScores(tables)
+
+
+def missing_tables(out: Path) -> list[tuple[StudyRun, str]]:
+    """Runs and conditions that have not been scored."""
+    every = ((run, condition) for run in study_runs() for condition in CONDITIONS)
+    return [(run, condition) for run, condition in every if not run.table(out, condition).is_file()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One number of the study.
+
+    Attributes:
+      what: `mean`, `gain` (of a step), `slope` (of a gain, per 10 degrees), `hidden-visible` (of a
+        gain).
+      who: variant, baseline, or `first->second`.
+      condition, kind, column: which guidance, pairs and metric.
+      bin: of pose difference, or `all`.
+      estimate: with its interval.
+      seeds: how many.
+    """
+
+    what: str
+    who: str
+    condition: str
+    kind: str
+    column: str
+    bin: str
+    estimate: Estimate
+    seeds: int
+
+
+def all_rows(scores: StudyScores) -> Iterator[Row]:
+    """Every number that the plan names, the primary one and the others alike."""
+    for kind in KINDS:
+        pairs = scores.pairs(kind)
+        people, degrees = pairs["source_identity"], pairs["pose_difference"]
+        number = np.searchsorted(POSE_BINS, degrees, side="right") - 1
+        bins = {"all": np.ones(len(degrees), bool)}
+        bins |= {name: number == k for k, name in enumerate(BIN_NAMES)}
+        for condition in CONDITIONS:
+            for column in METRICS:
+                where = condition, kind, column
+                columns = {
+                    name: scores.baseline(name, condition, kind, column) for name in BASELINES
+                }
+                columns |= {
+                    name: scores.values(name, condition, kind, column)
+                    for name in VARIANTS
+                    if scores.seeds(name)
+                }
+                for who, values in columns.items():
+                    for name, chosen in bins.items():
+                        estimate = analysis.mean(values[:, chosen], people[chosen])
+                        yield Row("mean", who, *where, name, estimate, len(values))
+                for step in STEPS:
+                    if not (scores.seeds(step[0]) and scores.seeds(step[1])):
+                        continue
+                    values, who = scores.gain(step, *where), "->".join(step)
+                    for name, chosen in bins.items():
+                        estimate = analysis.mean(values[:, chosen], people[chosen])
+                        yield Row("gain", who, *where, name, estimate, len(values))
+                    estimate = analysis.slope(values, degrees, people)
+                    yield Row("slope", who, *where, "all", estimate, len(values))
+            for step in STEPS:
+                if not (scores.seeds(step[0]) and scores.seeds(step[1])):
+                    continue
+                # Of pairs that have both regions.
+                values = scores.gain(step, condition, kind, "hidden/l1") - scores.gain(
+                    step, condition, kind, "visible/l1"
+                )
+                estimate = analysis.mean(values, people)
+                where = condition, kind, "l1"
+                yield Row("hidden-visible", "->".join(step), *where, "all", estimate, len(values))
