@@ -15,8 +15,9 @@ from reenact_jax.errors import UserError
 
 # Of PyTorch's normalisations; the variances that are returned go with it.
 _EPSILON = 1e-5
-# Nodes that hand on their first input.
+# Nodes that hand on their first input; an array may also be given more axes of length 1.
 _PASSING = ("Identity", "Dropout")
+_PASSING_ARRAYS = (*_PASSING, "Unsqueeze")
 _CONV_DEFAULTS = {"strides": [1, 1], "pads": [0, 0, 0, 0], "dilations": [1, 1], "group": 1}
 
 
@@ -142,17 +143,13 @@ class _Graph:
         return node.output[0]
 
     def _linear(self, value: str) -> str:
-        node = self._next_node(value, "Gemm", "MatMul")
+        node = self._next_node(value, "Gemm")
         weight = self._constant(node.input[1])
         attributes = _attributes(node)
         if (attributes.get("alpha", 1), attributes.get("beta", 1)) != (1, 1):
             raise self._other("a plain linear layer", f"{attributes}")
         self.found["fc.weight"] = weight if attributes.get("transB", 0) else weight.T
-        bias = node.input[2] if len(node.input) > 2 else None
-        if node.op_type == "MatMul":
-            node = self._next_node(node.output[0], "Add")
-            bias = next(name for name in node.input if self._is_constant(name))
-        self.found["fc.bias"] = self._constant(bias) if bias else np.zeros(weight.shape[0])
+        self.found["fc.bias"] = self._constant(node.input[2])
         return node.output[0]
 
     def _next_nodes(self, value: str) -> list:
@@ -170,23 +167,17 @@ class _Graph:
             raise self._other(f"{kinds[0]} {after}", f"{[node.op_type for node in nodes]}")
         return fitting[0]
 
-    def _origin(self, value: str) -> str:
+    def _origin(self, value: str, passing: tuple[str, ...] = _PASSING) -> str:
         """The value that was handed on."""
         maker = self.makers.get(value)
-        return self._origin(maker.input[0]) if maker and maker.op_type in _PASSING else value
-
-    def _is_constant(self, name: str) -> bool:
-        name = self._origin(name)
-        return name in self.stored or getattr(self.makers.get(name), "op_type", "") == "Constant"
+        if maker is None or maker.op_type not in passing:
+            return value
+        return self._origin(maker.input[0], passing)
 
     def _constant(self, name: str) -> np.ndarray:
         from onnx import TensorProto, numpy_helper
 
-        name = self._origin(name)
-        maker = self.makers.get(name)
-        tensor = self.stored.get(name)
-        if maker is not None and maker.op_type == "Constant":
-            tensor = _attributes(maker).get("value")
+        tensor = self.stored.get(self._origin(name, _PASSING_ARRAYS))
         if tensor is None:
             raise self._other(f"an array {name!r}", "a computed value")
         if tensor.data_location == TensorProto.EXTERNAL:

@@ -148,7 +148,8 @@ def pack_lpips(
 def _unit_length(x: jax.Array) -> jax.Array:
     """Each pixel's channels at length 1; zero where all are zero."""
     squares = jnp.square(x).sum(axis=-1, keepdims=True)
-    return x / (jnp.sqrt(squares) + 1e-10)
+    # The root's gradient at 0 is infinite; where all channels are 0, so is the quotient.
+    return x / (jnp.sqrt(jnp.where(squares > 0, squares, 1.0)) + 1e-10)
 
 
 def _convolutions(network: str) -> list[tuple[int, int, int, int]]:
