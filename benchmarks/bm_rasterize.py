@@ -147,10 +147,14 @@ def measure(name, mesh, size, batch, floor, repeats):
         colours = shade(jnp.full_like(normals, 0.7), normals, jnp.zeros(27))
         return jnp.sum(interpolate(colours, triangles, found) ** 2) + jnp.sum(found.depth)
 
-    over_batch = {"in_axes": (0, None)}
-    forward = jax.jit(jax.vmap(lambda v, t: rasterize(v, t, size, size), **over_batch))
-    picture = jax.jit(jax.vmap(shaded, **over_batch))
-    backward = jax.jit(jax.vmap(jax.value_and_grad(shaded), **over_batch))
+    def compiled_for_batch(function):
+        if batch == 1:  # as one would call it for a single picture
+            return jax.jit(lambda v, t: function(v[0], t))
+        return jax.jit(jax.vmap(function, in_axes=(0, None)))
+
+    forward = compiled_for_batch(lambda v, t: rasterize(v, t, size, size))
+    picture = compiled_for_batch(shaded)
+    backward = compiled_for_batch(jax.value_and_grad(shaded))
     arguments = jnp.asarray(batched), jnp.asarray(triangles)
     start = time.perf_counter()
     compiled = forward.lower(*arguments).compile()
@@ -164,7 +168,8 @@ def measure(name, mesh, size, batch, floor, repeats):
     forward_ms = timed(compiled)
     floor_ms = min(before, median_ms(floor_all, repeats))
     picture_ms, backward_ms = timed(picture), timed(backward)
-    differing = np.mean(np.asarray(compiled(*arguments).triangle_id) != np.stack(floor_all()))
+    ids = np.asarray(compiled(*arguments).triangle_id).reshape(batch, size, size)
+    differing = np.mean(ids != np.stack(floor_all()))
     print(
         f"| {name} | {size} | {batch} | {floor_ms / batch:.2f} ms | {forward_ms / batch:.2f} ms "
         f"| {forward_ms / floor_ms:.2f} | {backward_ms / picture_ms:.2f} | {seconds:.1f} s "

@@ -23,14 +23,20 @@ from rasterizer.windows import (
     window_keys,
     window_pixels,
 )
-from rasterizer.worklist import Boxes, draw_listed
+from rasterizer.worklist import Boxes, bounding_boxes, draw_listed, while_once
 
 # The test of 4 x 4 pixels costs every triangle about a third of what the work list costs one.
 _WORTH = 3
 
 
 def nearest_triangles(
-    vertices: jax.Array, triangles: jax.Array, target: Target, *, chunk: int, staged: bool
+    vertices: jax.Array,
+    triangles: jax.Array,
+    target: Target,
+    *,
+    dense_chunk: int,
+    listed_chunk: int,
+    staged: bool,
 ) -> jax.Array:
     """Index of the nearest triangle at every pixel, -1 where there is none.
 
@@ -38,8 +44,9 @@ def nearest_triangles(
       vertices: (V, 4) float32 homogeneous pixel vertices (x, y, z, w), NaN rows for unusable ones.
       triangles: (num_images * num_triangles, 3) int32, every index in [0, V).
       target: sizes.
-      chunk: windows per step of the work list; memory is about 200 bytes times this.
-      staged: scatter behind a conditional. On the CPU XLA would otherwise fuse the arithmetic into
+      dense_chunk: triangles tested at once; memory is about 430 bytes times this.
+      listed_chunk: windows per step of the work list; memory is about 200 bytes times this.
+      staged: scatter in a loop of its own. On the CPU XLA would otherwise fuse the arithmetic into
         the scatter's scalar loop, which is three times slower.
 
     Returns:
@@ -47,76 +54,69 @@ def nearest_triangles(
     """
     with jax.enable_x64(True):
         buffer = jnp.full((target.num_pixels,), NOTHING, jnp.int64)
-    if triangles.shape[0] > 0 and target.num_pixels > 0:
-        corners = gather_corners(vertices, triangles)
-        boxes, pending = _bounding_boxes(corners, target)
+    num_triangles = triangles.shape[0]
+    if num_triangles > 0 and target.num_pixels > 0:
+        size = min(dense_chunk, num_triangles)
+        state = buffer, jnp.zeros((num_triangles,), bool)
 
-        def of_size(size):
-            return pending & in_front(corners) & (boxes.right < size) & (boxes.down < size)
+        def draw(index, state):
+            # The last chunk overlaps the one before: to draw a triangle twice changes nothing.
+            start = jnp.minimum(index * size, num_triangles - size)
+            return _draw_chunk(state, vertices, triangles, start, size, target, staged)
 
-        def draw_small(buffer):
-            return _draw_dense(buffer, corners, boxes, pending, of_size(2), 2, target, staged)
-
-        def draw_medium(buffer):
-            # Gathered again: as operands of the conditional all coordinates would be copied.
-            again = gather_corners(vertices, triangles)
-            return _draw_dense(buffer, again, boxes, pending, of_size(4), 4, target, staged)
-
-        buffer, pending = draw_small(buffer)
-        many = jnp.sum(of_size(4), dtype=jnp.int32) > triangles.shape[0] // _WORTH
-        buffer, pending = lax.cond(many, draw_medium, lambda b: (b, pending), buffer)
-        buffer = lax.cond(
+        buffer, pending = lax.fori_loop(0, -(-num_triangles // size), draw, state)
+        buffer = while_once(
             pending.any(),
-            lambda b: draw_listed(b, vertices, triangles, pending, boxes, target, chunk),
-            lambda b: b,
+            lambda b: draw_listed(b, vertices, triangles, pending, target, listed_chunk),
             buffer,
         )
     with jax.enable_x64(True):
         return lax.convert_element_type(buffer & np.int64(2**32 - 1), jnp.int32)
 
 
-def _bounding_boxes(corners, target: Target) -> tuple[Boxes, jax.Array]:
-    """Bounding boxes of the pixel centres, clipped to the image, and which are to be drawn.
+def _draw_chunk(state, vertices, triangles, start, count: int, target: Target, staged: bool):
+    """Draws the small ones of the `count` triangles from `start` on; marks the rest as pending."""
+    buffer, pending = state
+    chunk = lax.dynamic_slice(triangles, (start, 0), (count, 3))
 
-    A triangle that crosses the camera plane gets the whole image. Nothing is to be drawn where no
-    pixel centre is in the box, every corner is behind the camera, or a corner is unusable.
-    """
-    a, b, c = corners
-    front = in_front(corners)
-    pending = (a.w > 0) | (b.w > 0) | (c.w > 0)
-    first, reach = [], []
-    for axis, size in (("x", target.width), ("y", target.height)):
-        p, q, r = (getattr(corner, axis) for corner in corners)
-        # The sums round monotonically: a pixel centre in the box is never lost.
-        to_index = np.float32(size / 2 - 0.5)
-        low = jnp.ceil(jnp.minimum(jnp.minimum(p, q), r) + to_index)
-        high = jnp.floor(jnp.maximum(jnp.maximum(p, q), r) + to_index)
-        low = jnp.where(front, jnp.maximum(low, 0), 0)
-        high = jnp.where(front, jnp.minimum(high, size - 1), size - 1)
-        pending &= (high >= low) & (p == p) & (q == q) & (r == r)
-        first.append(low)
-        reach.append(high - low)
-    return Boxes(*first, *reach), pending
+    def draw(state, size):
+        buffer, pending = state
+        corners = gather_corners(vertices, chunk)
+        boxes, _ = bounding_boxes(corners, target)
+        member = pending & _of_size(size, corners, boxes)
+        return _draw_dense(buffer, corners, boxes, pending, member, start, size, target, staged)
+
+    corners = gather_corners(vertices, chunk)
+    boxes, todo = bounding_boxes(corners, target)
+    buffer, todo = draw((buffer, todo), 2)
+    many = jnp.sum(todo & _of_size(4, corners, boxes), dtype=jnp.int32) > count // _WORTH
+    buffer, todo = while_once(many, lambda s: draw(s, 4), (buffer, todo))
+    return buffer, lax.dynamic_update_slice(pending, todo, (start,))
 
 
-def _draw_dense(buffer, corners, boxes: Boxes, pending, member, size: int, target: Target, staged):
+def _of_size(size: int, corners, boxes: Boxes) -> jax.Array:
+    return in_front(corners) & (boxes.right < size) & (boxes.down < size)
+
+
+def _draw_dense(
+    buffer, corners, boxes: Boxes, pending, member, start, size: int, target: Target, staged: bool
+):
     """Tests size x size pixels of every triangle and draws the members.
 
     Returns:
       The buffer, and `pending` without the triangles that are done.
     """
-    order = lax.iota(jnp.int32, pending.shape[0])
+    order = start + lax.iota(jnp.int32, pending.shape[0])
     edges = affine_edge_functions(corners, boxes.column, boxes.row, size, target)
     right = jnp.where(member, boxes.right, -1)
     index = order % target.num_triangles
     keys = window_keys(corners, edges, index, right, boxes.down, size, target, affine=True)
     column, row = boxes.column.astype(jnp.int32), boxes.row.astype(jnp.int32)
     pixel = window_pixels(column, row, order // target.num_triangles, size, target)
-
-    def draw(buffer):
-        return keep_nearest(buffer, pixel, keys), pending & ~(member & ~any_undecided(keys))
-
-    if not staged:
-        return draw(buffer)
-    # Always true, which the compiler cannot know.
-    return lax.cond(jnp.any(pixel[0, :1] >= 0), draw, lambda b: (b, pending), buffer)
+    if staged:
+        # Always true, which the compiler cannot know.
+        apart = pixel[0, 0] >= 0
+        buffer = while_once(apart, lambda b: keep_nearest(b, pixel, keys), buffer)
+    else:
+        buffer = keep_nearest(buffer, pixel, keys)
+    return buffer, pending & ~(member & ~any_undecided(keys))

@@ -13,13 +13,15 @@ from jax import lax
 from rasterizer.batching import as_one, one_by_one
 from rasterizer.coverage import nearest_triangles
 from rasterizer.homogeneous import PixelVertices, pixel_centres, to_pixels
-from rasterizer.windows import Target
+from rasterizer.windows import Target, take
 
+# Triangles tested at once on the CPU. More would need over 32 MB of temporary memory, which the
+# allocator then maps anew for every call: touching new pages takes longer than the arithmetic.
+_CPU_TRIANGLES = 36864
 # Windows per step of the work list. The CPU wants a step that stays in its second-level cache.
-_CPU_CHUNK = 4096
-_DEVICE_CHUNK = 32768
-# Pixels of which barycentrics and depth are computed at once on the CPU. Larger temporary arrays
-# are mapped anew by every call, and touching new pages takes three times as long as the arithmetic.
+_CPU_WINDOWS = 4096
+_DEVICE_WINDOWS = 32768
+# Pixels of which barycentrics and depth are computed at once on the CPU, for the same reason.
 _CPU_BAND = 65536
 _FEW_CHANNELS = 4
 # Below this the pixel's edge functions say nothing about where it lies within the triangle.
@@ -123,19 +125,40 @@ def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragment
         return jnp.zeros((height, width, attributes.shape[1]), attributes.dtype)
     covered, corner = _pixel_corners(triangles, fragments.triangle_id)
     weights = fragments.barycentrics.reshape(-1, 3).astype(attributes.dtype)
-    if attributes.shape[1] <= _FEW_CHANNELS:
-        # One array per channel: on the CPU XLA is slow at putting short rows together and at sums
-        # over them, which the gradient would need.
-        values = []
-        for channel in range(attributes.shape[1]):
-            column = attributes[:, channel]
-            corners = [column.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
-            value = sum(weights[:, k] * corners[k] for k in range(3))
-            values.append(jnp.where(covered, value, 0))
-        return jnp.stack(values, axis=-1).reshape(height, width, -1)
-    rows = [attributes.at[corner[:, k]].get(mode="promise_in_bounds") for k in range(3)]
-    value = sum(weights[:, k, None] * rows[k] for k in range(3))
-    return jnp.where(covered[:, None], value, 0).reshape(height, width, -1)
+    return _weigh(attributes, weights, corner, covered).reshape(height, width, -1)
+
+
+@jax.custom_jvp
+def _weigh(attributes, weights, corner, covered) -> jax.Array:
+    """(P, C): attributes (V, C) at the corners (P, 3) of pixels, times weights (P, 3)."""
+    return _weigh_rows(attributes, weights, corner, covered)
+
+
+@_weigh.defjvp
+def _(primals, tangents):
+    attributes, weights, corner, covered = primals
+    few = attributes.shape[1] <= _FEW_CHANNELS
+    linear = _weigh_columns if few else _weigh_rows
+    change = linear(tangents[0], weights, corner, covered)
+    return _weigh(*primals), change + linear(attributes, tangents[1], corner, covered)
+
+
+def _weigh_rows(attributes, weights, corner, covered) -> jax.Array:
+    value = sum(weights[:, k, None] * take(attributes, corner[:, k]) for k in range(3))
+    return jnp.where(covered[:, None], value, 0)
+
+
+def _weigh_columns(attributes, weights, corner, covered) -> jax.Array:
+    """The same with an array per channel, for derivatives.
+
+    Transposed, short rows would have to be put together from their columns, and sums taken over
+    them, which is slow on the CPU.
+    """
+    values = []
+    for column in attributes.T:
+        value = sum(weights[:, k] * take(column, corner[:, k]) for k in range(3))
+        values.append(jnp.where(covered, value, 0))
+    return jnp.stack(values, axis=-1)
 
 
 @functools.cache
@@ -146,21 +169,27 @@ def _visibility(height: int, width: int, cull_backfaces: bool):
     one tall image, so that a while loop has one trip count and every step is full.
     """
 
-    def draw(vertices, triangles, num_images, *, chunk, staged):
+    def draw(vertices, triangles, num_images, **settings):
         target = Target(num_images, triangles.shape[0] // num_images, height, width, cull_backfaces)
-        ids = nearest_triangles(vertices, triangles, target, chunk=chunk, staged=staged)
+        ids = nearest_triangles(vertices, triangles, target, **settings)
         return ids.reshape(num_images, height, width)
 
     @one_by_one
     def on_cpu(vertices, triangles):
-        return draw(vertices, triangles, 1, chunk=_CPU_CHUNK, staged=True)[0]
+        settings = {"dense_chunk": _CPU_TRIANGLES, "listed_chunk": _CPU_WINDOWS, "staged": True}
+        return draw(vertices, triangles, 1, **settings)[0]
 
     @as_one
     def elsewhere(vertices, triangles):
         num_images, num_vertices = vertices.shape[:2]
         start = lax.broadcasted_iota(jnp.int32, triangles.shape, 0) * num_vertices
         merged = (triangles + start).reshape(-1, 3)
-        return draw(vertices.reshape(-1, 4), merged, num_images, chunk=_DEVICE_CHUNK, staged=False)
+        settings = {
+            "dense_chunk": merged.shape[0],
+            "listed_chunk": _DEVICE_WINDOWS,
+            "staged": False,
+        }
+        return draw(vertices.reshape(-1, 4), merged, num_images, **settings)
 
     def visible(vertices, triangles):
         return lax.platform_dependent(
@@ -185,24 +214,32 @@ def _pixel_corners(triangles: jax.Array, triangle_id: jax.Array) -> tuple[jax.Ar
 def _resolve(vertices_clip: jax.Array, triangles: jax.Array, triangle_id: jax.Array):
     """Barycentrics (H, W, 3) and depth (H, W) of known triangles at known pixels."""
     return lax.platform_dependent(
-        vertices_clip, triangles, triangle_id, cpu=_resolve_in_bands, default=_resolve_at_once
+        vertices_clip,
+        triangles,
+        triangle_id,
+        cpu=_resolve_in_bands,
+        default=functools.partial(_resolve_at_once, corners=_corners_by_rows),
     )
 
 
 @_resolve.defjvp
 def _(primals, tangents):
-    # The rule is the differentiable form itself: what it fixes is that the derivative goes through
-    # the whole image at once, whatever the forward pass does.
+    # The rule is the differentiable form itself, over the whole image at once and with an array per
+    # coordinate: see `_weigh_columns`.
     vertices_clip, triangles, triangle_id = primals
-    return jax.jvp(
-        lambda v: _resolve_at_once(v, triangles, triangle_id), (vertices_clip,), tangents[:1]
-    )
+
+    def resolve(vertices_clip):
+        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=_corners_by_columns)
+
+    return jax.jvp(resolve, (vertices_clip,), tangents[:1])
 
 
-def _resolve_at_once(vertices_clip, triangles, triangle_id):
+def _resolve_at_once(vertices_clip, triangles, triangle_id, *, corners):
     height, width = triangle_id.shape
-    table = _resolve_table(to_pixels(vertices_clip, height, width))
-    weights, depth = _resolve_pixels(table, triangles, triangle_id.reshape(-1), 0, height, width)
+    pixels = to_pixels(vertices_clip, height, width)
+    weights, depth = _resolve_pixels(
+        corners(pixels), triangles, triangle_id.reshape(-1), 0, height, width
+    )
     return weights.reshape(height, width, 3), depth.reshape(height, width)
 
 
@@ -212,23 +249,30 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
     count = height * width
     num_bands = -(-count // _CPU_BAND)
     if num_bands == 1:
-        return _resolve_at_once(vertices_clip, triangles, triangle_id)
-    table = _resolve_table(to_pixels(vertices_clip, height, width))
+        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=_corners_by_rows)
+    corners = _corners_by_rows(to_pixels(vertices_clip, height, width))
     size = -(-count // num_bands)
     flat = jnp.pad(triangle_id.reshape(-1), (0, num_bands * size - count), constant_values=-1)
     weights, depth = lax.map(
-        lambda band: _resolve_pixels(table, triangles, *band, height, width),
+        lambda band: _resolve_pixels(corners, triangles, *band, height, width),
         (flat.reshape(num_bands, size), lax.iota(jnp.int32, num_bands) * size),
     )
     weights, depth = weights.reshape(-1, 3)[:count], depth.reshape(-1)[:count]
     return weights.reshape(height, width, 3), depth.reshape(height, width)
 
 
-def _resolve_table(pixels: PixelVertices) -> list[jax.Array]:
-    return [pixels.x, pixels.y, pixels.w, pixels.scale]
+def _corners_by_columns(pixels: PixelVertices):
+    """Function from vertex indices (P,) to the vertices' x, y, w and scale, (P,) each."""
+    return lambda index: [take(c, index) for c in (pixels.x, pixels.y, pixels.w, pixels.scale)]
 
 
-def _resolve_pixels(table, triangles, triangle_id, first, height: int, width: int):
+def _corners_by_rows(pixels: PixelVertices):
+    """The same with one gather in place of four: twice as fast, but not to differentiate."""
+    table = jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
+    return lambda index: list(take(table, index).T)
+
+
+def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: int):
     """Barycentrics (P, 3) and depth (P,) of consecutive pixels from number `first` on.
 
     With r = (x - w px, y - w py) of a vertex as the pixel sees it, the edge function opposite a
@@ -236,11 +280,8 @@ def _resolve_pixels(table, triangles, triangle_id, first, height: int, width: in
     perspective-correct weight.
     """
     covered, corner = _pixel_corners(triangles, triangle_id)
-    rows = [
-        [column.at[corner[:, k]].get(mode="promise_in_bounds") for column in table]
-        for k in range(3)
-    ]
-    dtype = table[0].dtype
+    rows = [corners(corner[:, k]) for k in range(3)]
+    dtype = rows[0][0].dtype
     pixel = first + lax.iota(jnp.int32, triangle_id.shape[0])
     px = pixel_centres((pixel % width).astype(dtype), width)
     py = pixel_centres((pixel // width).astype(dtype), height)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from rasterizer.queues import Queue, append, empty_queue, indices_where, pop, running_count
@@ -24,6 +25,7 @@ from rasterizer.windows import (
     edge_functions,
     exact_window_keys,
     gather_corners,
+    in_front,
     keep_nearest,
     may_cover,
     take,
@@ -41,6 +43,30 @@ class Boxes(NamedTuple):
     row: jax.Array
     right: jax.Array
     down: jax.Array
+
+
+def bounding_boxes(corners, target: Target) -> tuple[Boxes, jax.Array]:
+    """Bounding boxes of the pixel centres, clipped to the image, and which are to be drawn.
+
+    A triangle that crosses the camera plane gets the whole image. Nothing is to be drawn where no
+    pixel centre is in the box, every corner is behind the camera, or a corner is unusable.
+    """
+    a, b, c = corners
+    front = in_front(corners)
+    pending = (a.w > 0) | (b.w > 0) | (c.w > 0)
+    first, reach = [], []
+    for axis, size in (("x", target.width), ("y", target.height)):
+        p, q, r = (getattr(corner, axis) for corner in corners)
+        # The sums round monotonically: a pixel centre in the box is never lost.
+        to_index = np.float32(size / 2 - 0.5)
+        low = jnp.ceil(jnp.minimum(jnp.minimum(p, q), r) + to_index)
+        high = jnp.floor(jnp.maximum(jnp.maximum(p, q), r) + to_index)
+        low = jnp.where(front, jnp.maximum(low, 0), 0)
+        high = jnp.where(front, jnp.minimum(high, size - 1), size - 1)
+        pending &= (high >= low) & (p == p) & (q == q) & (r == r)
+        first.append(low)
+        reach.append(high - low)
+    return Boxes(*first, *reach), pending
 
 
 class _Taken(NamedTuple):
@@ -68,7 +94,6 @@ def draw_listed(
     vertices: jax.Array,
     triangles: jax.Array,
     listed: jax.Array,
-    boxes: Boxes,
     target: Target,
     chunk: int,
 ) -> jax.Array:
@@ -78,7 +103,6 @@ def draw_listed(
       buffer: (P,) int64 keys of all pixels.
       vertices, triangles, target, chunk: as in `coverage.nearest_triangles`.
       listed: (F,) bool.
-      boxes: (F,) float32 each, with at least one pixel centre for those listed.
     """
     take_triangles, draw_windows, draw_exactly = chunk // 2, chunk // 2, chunk // 64
     list_, total = indices_where(listed, triangles.shape[0] + take_triangles)
@@ -95,7 +119,8 @@ def draw_listed(
         start = state.next_triangle
         triangle = lax.dynamic_slice(list_, (start,), (take_triangles,))
         exists = start + lax.iota(jnp.int32, take_triangles) < total
-        column, row, right, down = (take(b, triangle).astype(jnp.int32) for b in boxes)
+        boxes, _ = bounding_boxes(corners_of(triangle), target)
+        column, row, right, down = (b.astype(jnp.int32) for b in boxes)
         columns, rows = (right + _WINDOW) // _WINDOW, (down + _WINDOW) // _WINDOW
         single = exists & (columns == 1) & (rows == 1)
         with jax.enable_x64(True):  # 10,000 triangles over 2048 x 2048 pixels are 2^31 windows
@@ -171,7 +196,7 @@ def draw_listed(
 
         def choose_and_draw(loop):
             state, _ = loop
-            state = _while_once(more(state), lambda s: choose(s, taken), state)
+            state = while_once(more(state), lambda s: choose(s, taken), state)
             return lax.while_loop(enough, draw, state), jnp.zeros((), bool)
 
         # At least once: there may be triangles of one window only.
@@ -219,10 +244,10 @@ def _owners(taken: _Taken, first: jax.Array, count: int) -> jax.Array:
 
 def _draw_apart(buffer, pixels, keys, exists) -> jax.Array:
     """`keep_nearest` where the arithmetic before it cannot be fused into its scalar loop."""
-    return _while_once(exists, lambda b: keep_nearest(b, pixels, keys), buffer)
+    return while_once(exists, lambda b: keep_nearest(b, pixels, keys), buffer)
 
 
-def _while_once(condition, function, state):
+def while_once(condition, function, state):
     """function(state) if the condition holds, else state, without a copy of either."""
     loop = lax.while_loop(
         lambda s: s[1], lambda s: (function(s[0]), jnp.zeros((), bool)), (state, condition)

@@ -80,8 +80,14 @@ def test_the_merged_batch_of_other_devices_equals_the_loop_of_the_cpu(one_by_one
         tables.append(np.stack([pixels.x, pixels.y, pixels.z, pixels.w], axis=-1))
     triangles = np.concatenate([TRIANGLES + 30 * k for k in range(BATCH)])
     target = Target(BATCH, len(TRIANGLES), HEIGHT, WIDTH, cull_backfaces=False)
-    draw_all = jax.jit(lambda v, t: nearest_triangles(v, t, target, chunk=256, staged=False))
-    ids = draw_all(np.concatenate(tables), triangles).reshape(BATCH, HEIGHT, WIDTH)
+
+    def draw_all(vertices, triangles):
+        # 60 triangles in chunks of 25: the last one overlaps the one before.
+        return nearest_triangles(
+            vertices, triangles, target, dense_chunk=25, listed_chunk=256, staged=False
+        )
+
+    ids = jax.jit(draw_all)(np.concatenate(tables), triangles).reshape(BATCH, HEIGHT, WIDTH)
     np.testing.assert_array_equal(ids, one_by_one.triangle_id)
 
 
