@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module imports from rows above its own, or from its own folder.
 LAYERS = [
     ["rasterizer"],
-    ["reenact_jax.errors", "reenact_jax.files"],
+    ["reenact_jax.errors", "reenact_jax.files", "reenact_jax.compilation_cache"],
     ["reenact_jax.image_ops", "reenact_jax.media", "reenact_jax.visual"],
     ["reenact_jax.face_model"],
     ["reenact_jax.guidance"],
