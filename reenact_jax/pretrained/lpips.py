@@ -83,7 +83,7 @@ def lpips_distance(params: LpipsParams, a01: jax.Array, b01: jax.Array) -> jax.A
     features = lpips_features(params, jnp.concatenate([a01, b01]))
     distance = jnp.zeros(len(a01))
     for feature, weights in zip(features, params.linear, strict=True):
-        unit_a, unit_b = jnp.split(_unit_length(feature), 2)
+        unit_a, unit_b = jnp.split(unit_length(feature), 2)
         difference = jnp.square(unit_a - unit_b).mean(axis=(1, 2))
         distance += (difference * weights.reshape(1, -1)).sum(axis=1)
     return distance
@@ -107,6 +107,13 @@ def lpips_features(params: LpipsParams, images01: jax.Array) -> list[jax.Array]:
             x = jax.nn.relu(convolve(trunk[f"features.{number}"], x, **options))
         features.append(x)
     return features
+
+
+def unit_length(x: jax.Array) -> jax.Array:
+    """Each pixel's channels at length 1; zero where all are zero."""
+    squares = jnp.square(x).sum(axis=-1, keepdims=True)
+    # The root's gradient at 0 is infinite; where all channels are 0, so is the quotient.
+    return x / (jnp.sqrt(jnp.where(squares > 0, squares, 1.0)) + 1e-10)
 
 
 def load_lpips(
@@ -143,13 +150,6 @@ def pack_lpips(
     return LpipsParams(
         network, layers, tuple(jnp.asarray(weight.reshape(-1)) for weight in weights)
     )
-
-
-def _unit_length(x: jax.Array) -> jax.Array:
-    """Each pixel's channels at length 1; zero where all are zero."""
-    squares = jnp.square(x).sum(axis=-1, keepdims=True)
-    # The root's gradient at 0 is infinite; where all channels are 0, so is the quotient.
-    return x / (jnp.sqrt(jnp.where(squares > 0, squares, 1.0)) + 1e-10)
 
 
 def _convolutions(network: str) -> list[tuple[int, int, int, int]]:
