@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from reenact_jax.image_ops import shrink_nearest
+from reenact_jax.nn.convolution import conv2d
 
 EPSILON = 1e-5
 WEIGHT_DEVIATION = 0.02
@@ -102,6 +103,34 @@ class SPADE(nn.Module):
         return (instance_norm(x) * (1.0 + gamma) + beta).astype(self.dtype)
 
 
+class Conv(nn.Module):
+    """`conv2d` with a learned kernel and bias; with a stride, XLA's convolution."""
+
+    features: int
+    size: int
+    stride: int
+    dtype: jnp.dtype
+    kernel_init: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        x, padding = x.astype(self.dtype), (((self.size - 1) // 2,) * 2,) * 2
+        if self.stride == 1:
+            y = conv2d(x, kernel, padding)
+        else:
+            y = jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                (self.stride, self.stride),
+                padding,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+        return y + bias.reshape(1, 1, 1, -1)
+
+
 def conv(
     features: int,
     size: int,
@@ -110,15 +139,6 @@ def conv(
     name: str,
     stride: int = 1,
     kernel_init: nn.initializers.Initializer = WEIGHT_INIT,
-) -> nn.Conv:
+) -> Conv:
     """A convolution with PyTorch's symmetric zero padding (size - 1) // 2, weights N(0, 0.02)."""
-    padding = (size - 1) // 2
-    return nn.Conv(
-        features,
-        (size, size),
-        strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        dtype=dtype,
-        kernel_init=kernel_init,
-        name=name,
-    )
+    return Conv(features, size, stride, dtype, kernel_init, name=name)
