@@ -32,6 +32,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# PyTorch's process needs room on the same GPU.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,7 +143,9 @@ class Ours:
 
     def loss(self, params, vgg, source_images, truth, guidance, descriptor):
         images, _ = method.generate(self.network, params, source_images, guidance, descriptor)
-        features = functools.partial(vgg19_features, vgg)
+        features = functools.partial(
+            vgg19_features, vgg, dtype=jnp.dtype(self.config.network.dtype)
+        )
         total, _ = reconstruction_loss(images, truth, features, self.config.loss.weights)
         return total.mean(), images
 
@@ -161,7 +166,7 @@ class Ours:
         reenactment = ReenactmentNetwork(model.reenactment, dtype)
 
         def losses(vgg, image, truth):
-            features = functools.partial(vgg19_features, vgg)
+            features = functools.partial(vgg19_features, vgg, dtype=dtype)
             return reconstruction_loss(image, truth, features, self.config.loss.weights)[0].mean()
 
         compiled = {
@@ -321,9 +326,11 @@ def check_same(ours: Ours, reference: Torch, dtype: str) -> None:
     limits = {"picture": 1e-3, "loss": 1e-3, "gradient": 1e-2}
     if dtype == "bfloat16":
         limits = {"picture": 0.2, "loss": 0.02, "gradient": 0.3}
-    print(f"PyTorch {found['version']}; parameters of both: {count:,}; largest difference of the "
-          f"picture {differences['picture']:.1e}, relative difference of the loss "
-          f"{differences['loss']:.1e}, of the gradient {differences['gradient']:.1e}\n")  # fmt: skip
+    print(
+        f"PyTorch {found['version']}; parameters of both: {count:,}; largest difference of the "
+        f"picture {differences['picture']:.1e}, relative difference of the loss "
+        f"{differences['loss']:.1e}, of the gradient {differences['gradient']:.1e}\n"
+    )
     if found["parameters"] != count:
         sys.exit(f"not the same networks: {count} and {found['parameters']} parameters")
     for name, limit in limits.items():
@@ -397,11 +404,16 @@ def peak_flops(dtype: str, rounds: int) -> tuple[float, str]:
 def report(options: argparse.Namespace) -> None:
     config = make_config(options)
     device = jax.devices()[0]
-    print(f"## {config.image_size} px, {'the paper' if options.paper else 'half the paper'}'s width, "
-          f"batch {config.train.batch_size}, {options.dtype}\n")  # fmt: skip
-    print(f"{device.platform} {device.device_kind}, {num_threads()} threads, jax {jax.__version__}, "
-          f"{platform.platform()}, load {os.getloadavg()[0]:.1f} before the run; "
-          f"XLA_FLAGS={os.environ.get('XLA_FLAGS', '')!r}\n", flush=True)  # fmt: skip
+    width = "the paper's width" if options.paper else "half the paper's width"
+    size, count = config.image_size, config.train.batch_size
+    print(f"## {size} px, {width}, batch {count}, {options.dtype}\n")
+    print(
+        f"{device.platform} {device.device_kind}, {num_threads()} threads, jax {jax.__version__}, "
+        f"{platform.platform()}, load {os.getloadavg()[0]:.1f} before the run"
+    )
+    for name in ("XLA_FLAGS", "GLIBC_TUNABLES"):
+        print(f"{name}={os.environ.get(name, '')}")
+    print(flush=True)
     ours = Ours(config)
     with tempfile.TemporaryDirectory() as folder:
         reference = Torch(ours, options, Path(folder)) if options.torch_python else None
@@ -420,36 +432,29 @@ def measure(ours: Ours, reference: Torch | None, options: argparse.Namespace) ->
     theirs_memory = reference.ask("memory") if reference else None
     theirs_flops = reference.ask("flops") if reference and not on_gpu() else None
 
-    def row(name, ours_seconds, theirs_seconds, ratio):
-        cells = [f"{1e3 * ours_seconds:.1f} ms"]
-        cells += [f"{1e3 * theirs_seconds:.1f} ms", f"{ratio:.2f}"] if ratio else ["-", "-"]
+    def row(name: str, mine: float, theirs: float | None, ratio: float | None) -> None:
+        cells = [f"{1e3 * mine:.1f} ms"]
+        cells += [f"{1e3 * theirs:.1f} ms", f"{ratio:.2f}"] if ratio else ["-", "-"]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
     print("| part | ours | PyTorch | our speed / PyTorch's |\n|---|---|---|---|")
-    forward = 0.0
-    forward_theirs = 0.0
-    parts = ours.parts()
-    with_gradient = ()
-    for name, part in parts.items():
+    forward = np.zeros(2)
+    for name, part in ours.parts().items():
         other = None if name == "guidance" else reference
-        times = in_turns(part, other, name, rounds, realtime)
+        *seconds, ratio_of_part = in_turns(part, other, name, rounds, realtime)
         if name in PARTS:
-            forward += times[0]
-            forward_theirs += times[1] or 0.0
+            forward += [second or 0.0 for second in seconds]
             name += ", forward"
+        row(name, *seconds, ratio_of_part)
         if name == "forward and backward":
-            with_gradient = times
-            backward = times[0] - forward, (times[1] or 0.0) - forward_theirs
-            row("backward (forward and backward less the three)", *backward,
-                reference and backward[1] / backward[0])  # fmt: skip
-        row(name, *times)
+            backward = [second or 0.0 for second in seconds] - forward
+            row("backward: that less the three", *backward, other and backward[1] / backward[0])
     row("**step without guidance**, one program", mine, theirs, ratio)
     whole = in_turns(WholeStep(ours), None, "", rounds, realtime)
     row("step of training, guidance included", *whole)
-    assert with_gradient
 
     peak, origin = peak_flops(options.dtype, rounds)
-    print(f"\n| | ours | PyTorch |\n|---|---|---|")
+    print("\n| | ours | PyTorch |\n|---|---|---|")
 
     def line(name, mine, theirs):
         print(f"| {name} | {mine} | {theirs if reference else '-'} |", flush=True)
@@ -469,7 +474,8 @@ def measure(ours: Ours, reference: Torch | None, options: argparse.Namespace) ->
     if not on_gpu():
         process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         line("peak memory of our process, compiler included", f"{process / 1e9:.2f} GB", "-")
-    line("compile time of the step", f"{step.compile_seconds:.1f} s", "-")
+    cached = " (perhaps out of the cache)" if jax.config.jax_compilation_cache_dir else ""
+    line("compile time of the step", f"{step.compile_seconds:.1f} s{cached}", "-")
     print(f"\nPeak: {origin}.\n")
 
 
@@ -504,7 +510,6 @@ def main() -> None:
     if not torch_is_there(options.torch_python):
         print(f"{options.torch_python} has no torch: only our half follows\n")
         options.torch_python = None
-    jax.config.update("jax_enable_compilation_cache", False)
     if options.gpu_report:
         options.paper, options.dtype, options.rounds = True, "bfloat16", 20
     options.size = options.size or (256 if options.paper else 128)

@@ -13,6 +13,8 @@ COUNT times in seconds; `flops` and `memory` answer with numbers.
 """
 
 import json
+import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -483,15 +485,11 @@ class Reference:
         """Bytes at the peak: the allocator's on a GPU, the process's on the CPU."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated()
-        import resource
-
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def set_priority(policy: str) -> None:
     """For `bm_training.py --realtime`: every thread of this process."""
-    import os
-
     for thread in os.listdir("/proc/self/task"):
         number = os.SCHED_FIFO if policy == "realtime" else os.SCHED_OTHER
         os.sched_setscheduler(int(thread), number, os.sched_param(int(policy == "realtime")))
