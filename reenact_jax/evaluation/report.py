@@ -16,8 +16,10 @@ from reenact_jax.data.frames import PairDataset
 from reenact_jax.data.pose_difference import BIN_EDGES
 from reenact_jax.data.prepared import PAIR_KINDS
 from reenact_jax.evaluation.distances import picture_distances
+from reenact_jax.evaluation.face_scorer import NOISE_FLOOR
 from reenact_jax.evaluation.pair_table import FACE, FRAME, HIDDEN, MODEL, VISIBLE, PairTable
 from reenact_jax.evaluation.pictures import BASELINES
+from reenact_jax.evaluation.protocols import OWN, PROTOCOLS, Protocol, protocol_warnings
 from reenact_jax.evaluation.scorers import MIN_REGION_SHARE, ImageScorer, Scorer
 from reenact_jax.evaluation.scoring import ScoredPairs, score_pairs
 from reenact_jax.evaluation.summary import MethodSummary, summarise_bins, summarise_method
@@ -60,7 +62,7 @@ def evaluate(
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
     absent: dict[str, str] | None = None,
-    protocol: str = "own",
+    protocol: Protocol = PROTOCOLS[OWN],
     kind: str | None = None,
     parts_dir: str | Path | None = None,
     transfer_pose: bool = True,
@@ -73,7 +75,7 @@ def evaluate(
       run, pairs, scorers, parts_dir, transfer_pose, transfer_expression, progress: see
         `score_pairs`.
       absent: metric -> why it is not among the scorers.
-      protocol: name of the protocol, one of `protocols.PROTOCOLS` or `own`.
+      protocol: whose protocol this is; its kind is not looked at.
       kind: `self` or `cross` for pairs of that kind alone; None for all.
 
     Raises:
@@ -98,19 +100,20 @@ def make_report(
     scored: ScoredPairs,
     scorers: Sequence[Scorer],
     absent: dict[str, str],
-    protocol: str,
+    protocol: Protocol,
 ) -> dict[str, Any]:
     """The report of pairs that have been scored."""
     table, config = scored.table, run.config
     methods = [MODEL, *BASELINES]
     summaries = {method: summarise_method(table, method) for method in methods}
+    floor = summarise_method(table, NOISE_FLOOR)
     descriptions = [scorer.describe() for scorer in scorers]
     distances, definitions, warnings = picture_distances(table, methods, descriptions)
     means = {method: summary.means | distances[method] for method, summary in summaries.items()}
     measured = {name: text for one in descriptions for name, text in one["metrics"].items()}
     return {
         "protocol": {
-            "name": protocol,
+            "name": protocol.name,
             "task": "self: driving frame of the source's own clip; cross: of another person",
             "kind": scored.facts["kind"] or "all",
             "transfer": scored.facts["transfer"],
@@ -139,12 +142,17 @@ def make_report(
         "metrics": means[MODEL],
         "baselines": {name: means[name] for name in BASELINES},
         "intervals": {method: summary.intervals for method, summary in summaries.items()},
+        "noise_floor": floor.means,
         "bins": summarise_bins(table, methods),
         "counts": _counts(table),
         "failures": {m: summary.failures for m, summary in summaries.items() if summary.failures},
         "absent": absent,
         "weights": [one for description in descriptions for one in description.get("weights", [])],
-        "warnings": warnings + _warnings(pairs, scored, summaries, descriptions),
+        "warnings": [
+            *protocol_warnings(protocol, len(table)),
+            *_warnings(pairs, scored, summaries, descriptions),
+            *warnings,
+        ],
         "checkpoint": {"step": run.step, "params": scored.facts["params"]},
         "config": dataclasses.asdict(config),
         "versions": _versions(),

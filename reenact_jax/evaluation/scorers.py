@@ -16,7 +16,7 @@ MIN_REGION_SHARE = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
-class BatchScores:
+class Scores:
     """Columns of one batch, named as in `PairTable`: scores and reasons (B,), features (B, D)."""
 
     scores: dict[str, np.ndarray]
@@ -30,7 +30,7 @@ class Scorer(Protocol):
     def describe(self) -> dict[str, Any]:
         """What decides the numbers, for JSON: definitions of the metrics, hashes of weights."""
 
-    def score(self, batch: PictureBatch) -> BatchScores:
+    def score(self, batch: PictureBatch) -> Scores:
         """Scores of every method in the batch."""
 
 
@@ -47,7 +47,7 @@ class ImageScorer:
             }
         }
 
-    def score(self, batch: PictureBatch) -> BatchScores:
+    def score(self, batch: PictureBatch) -> Scores:
         columns = {}
         for method, pictures in batch.methods.items():
             for region, mask in batch.regions.items():
@@ -56,7 +56,7 @@ class ImageScorer:
                     columns[f"{method}/{region}/{metric}"] = np.where(
                         scored_in(batch, region), np.float64(values), np.nan
                     )
-        return BatchScores(columns)
+        return Scores(columns)
 
 
 def scored_in(batch: PictureBatch, region: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from reenact_jax.errors import UserError
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, PairTable, join_tables
 from reenact_jax.evaluation.parts import content_key, params_hash, read_part, write_part
 from reenact_jax.evaluation.pictures import make_pictures
-from reenact_jax.evaluation.scorers import BatchScores, ImageScorer, Scorer
+from reenact_jax.evaluation.scorers import ImageScorer, Scorer, Scores
 from reenact_jax.inference.run import TrainedRun
 
 # Pairs in a file: what a kill may cost.
@@ -218,7 +218,7 @@ def _facts(
     }
 
 
-def _table(found: list[BatchScores], pairs: dict[str, np.ndarray]) -> PairTable:
+def _table(found: list[Scores], pairs: dict[str, np.ndarray]) -> PairTable:
     columns: dict[str, dict] = {"scores": {}, "reasons": {}, "features": {}}
     for one in found:
         for group, known in columns.items():

@@ -14,6 +14,8 @@ from reenact_jax.metrics.scores import Scores
 EMPTY_REGION = "the region is empty or nearly so"
 EQUAL_PICTURES = "equal pictures: infinite, in no mean"
 NO_NUMBER = "no number"
+# Of pairs that need no number; they are no failures.
+UNKNOWN_ANSWER = "the answer is not known"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +38,20 @@ def metric_name(region: str, metric: str) -> str:
     return metric if region == FRAME else f"{metric}_{region}"
 
 
-def column_scores(table: PairTable, column: str) -> Scores:
-    """Values and reasons of the pairs whose answer is known, or that need none."""
-    values = table.scores[column]
+def column_scores(table: PairTable, column: str) -> tuple[Scores, np.ndarray]:
+    """Values, reasons and source identities of the pairs that should have a number."""
+    values, people = table.scores[column], table.pairs["source_identity"]
     if column in table.reasons:
-        return Scores.of(values, [reason or None for reason in table.reasons[column].tolist()])
-    known = table.pairs["has_target"]
-    region = column.split("/")[1]
-    reasons = [
-        None if np.isfinite(v) else EQUAL_PICTURES if v > 0 else NO_NUMBER for v in values[known]
-    ]
-    if region != FRAME:
-        reasons = [EMPTY_REGION if reason == NO_NUMBER else reason for reason in reasons]
-    return Scores.of(values[known], reasons)
+        reasons = [reason or None for reason in table.reasons[column].tolist()]
+        wanted = table.reasons[column] != UNKNOWN_ANSWER
+    else:
+        missing = NO_NUMBER if column.split("/")[1] == FRAME else EMPTY_REGION
+        reasons = [
+            None if np.isfinite(v) else EQUAL_PICTURES if np.isposinf(v) else missing
+            for v in values
+        ]
+        wanted = table.pairs["has_target"]
+    return Scores.of(values, reasons)[wanted], people[wanted]
 
 
 def summarise_method(table: PairTable, method: str) -> MethodSummary:
@@ -63,7 +66,7 @@ def summarise_method(table: PairTable, method: str) -> MethodSummary:
             if owner != method:
                 continue
             name = f"{kind}/{metric_name(region, metric)}"
-            scores, identities = _with_identities(own, column)
+            scores, identities = column_scores(own, column)
             if failures := scores.failures:
                 found.failures[name] = failures
             interval = bootstrap_mean(scores, identities)
@@ -96,13 +99,6 @@ def summarise_bins(table: PairTable, methods: list[str]) -> list[dict[str, Any]]
                 }
             )
     return result
-
-
-def _with_identities(table: PairTable, column: str) -> tuple[Scores, np.ndarray]:
-    identities = table.pairs["source_identity"]
-    if column not in table.reasons:
-        identities = identities[table.pairs["has_target"]]
-    return column_scores(table, column), identities
 
 
 def _without_kind(values: dict[str, Any]) -> dict[str, Any]:

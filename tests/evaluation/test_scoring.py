@@ -9,25 +9,13 @@ from PIL import Image
 
 from reenact_jax.data import pair_lists
 from reenact_jax.data.evaluation_pairs import PairCounts, draw_pairs
-from reenact_jax.data.frames import open_frames, open_pairs
+from reenact_jax.data.frames import open_frames
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.pair_table import MODEL
 from reenact_jax.evaluation.pictures import BASELINES, as_saved
 from reenact_jax.evaluation.scorers import ImageScorer
 from reenact_jax.evaluation.scoring import score_pairs
 from reenact_jax.face_model.load import load_face_model
-from reenact_jax.inference.run import load_run
-from tests.helpers.tiny import tiny_config
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run, tiny_world):
-    return load_run(tiny_config(tiny_world), tiny_run)
-
-
-@pytest.fixture(scope="module")
-def pairs(tiny_world):
-    return open_pairs(tiny_world / "data", "talking_heads")
 
 
 @pytest.fixture(scope="module")

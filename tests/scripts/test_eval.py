@@ -1,8 +1,7 @@
-"""scripts/eval.py: a run's folder in, metrics.json out."""
+"""scripts/eval*.py: a run's folder in, a JSON file out."""
 
-import argparse
 import json
-import runpy
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -14,50 +13,76 @@ from reenact_jax.data import pair_lists
 from reenact_jax.data.evaluation_pairs import PairCounts, draw_pairs
 from reenact_jax.data.frames import open_frames
 from reenact_jax.errors import UserError
+from reenact_jax.evaluation.commands import evaluation_parser, main
+from reenact_jax.evaluation.protocols import OWN
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = Path(metrics.__file__).with_name("metrics.schema.json")
 
 
-@pytest.fixture(scope="module")
-def main():
-    return runpy.run_path(str(ROOT / "scripts" / "eval.py"))["main"]
+def score(run, *arguments, protocol=OWN, dataset=None):
+    parser = evaluation_parser("", dataset=dataset)
+    main(parser.parse_args([str(run), "--fresh", *map(str, arguments)]), protocol)
 
 
-def options(run, **others):
-    return argparse.Namespace(
-        **{"run": str(run), "out": None, "pairs": None, "dataset": None} | others
-    )
-
-
-def test_a_run_is_scored_into_the_file_that_was_asked_for(main, tiny_run, tmp_path, capsys):
+def test_a_run_is_scored_into_the_file_that_was_asked_for(tiny_run, tmp_path, capsys):
     out = tmp_path / "scores" / "metrics.json"
-    main(options(tiny_run, out=str(out)))
+    score(tiny_run, "--out", out)
     report = json.loads(out.read_text())
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
     # The pairs of helpers/tiny.py, all with true answers.
-    assert report["counts"] == {"self/pairs": 2, "cross/pairs": 2}
+    assert report["counts"]["self/pairs"] == report["counts"]["cross/pairs"] == 2
+    # Measures for real faces are not made of drawn ones, and the report says so.
+    assert "drawn" in report["absent"]["landmarks"]
     printed = capsys.readouterr().out
-    assert f"{report['metrics']['cross/psnr_face']:.3f}" in printed
-    assert str(out) in printed
-    assert not (tiny_run / "metrics.json").exists()
+    assert f"{report['metrics']['cross/psnr_face']:.4g}" in printed
+    assert str(out) in printed and "pairs/s" in printed
+    assert not (tiny_run / "metrics.json").exists() and not (tiny_run / "evaluation").exists()
 
 
-def test_the_pairs_of_a_list_are_scored_in_place_of_the_packed_ones(main, tiny_run, tmp_path):
+def test_the_pairs_of_a_list_are_scored_in_place_of_the_packed_ones(tiny_run, tmp_path):
     config = from_json(tiny_run / "config.json")
     frames = open_frames(config.data.data_dir, config.data.name, "test")
     pairs = draw_pairs(frames.clips, PairCounts(self_per_clip=2, cross_per_clip=1), seed=5)
     listed = pair_lists.measure_pairs(pairs, frames)
     pair_lists.write_pair_list(tmp_path / "pairs.csv", listed)
     out = tmp_path / "metrics.json"
-    main(options(tiny_run, out=str(out), pairs=str(tmp_path / "pairs.csv")))
+    score(tiny_run, "--out", out, "--pairs", tmp_path / "pairs.csv", "--measures", "pixels")
     report = json.loads(out.read_text())
     assert report["protocol"]["pairs"] == listed.hash
     # Nobody knows the answers of drawn cross pairs.
     expected = {"self/pairs": 4, "cross/pairs": 2, "cross/without_answer": 2}
-    assert report["counts"] == expected
+    assert expected.items() <= report["counts"].items()
+    assert report["absent"]["fid"] == "not asked for"
 
 
-def test_a_folder_that_is_no_run_is_refused(main, tmp_path):
+def test_the_papers_protocols_refuse_other_data(tiny_run, tmp_path):
+    with pytest.raises(UserError, match="expected pairs of dataset celebv, found those of talking"):
+        score(tiny_run, "--out", tmp_path / "x.json", protocol="celebv_cross")
+    with pytest.raises(UserError, match="expected it at .*voxceleb_pairs"):
+        score(tiny_run, protocol="vox_self", dataset="voxceleb_pairs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_measure_that_is_named_must_be_possible(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_ASSETS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="pt_inception-2015-12-05-6726825d"):
+        score(tiny_run, "--measures", "pixels,fid")
+    with pytest.raises(UserError, match="expected measures among pixels, .*, found 'psnr'"):
+        score(tiny_run, "--measures", "psnr")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="expected the folder of a run"):
-        main(options(tmp_path))
+        score(tmp_path)
+
+
+def test_every_script_parses_its_options(capsys, monkeypatch):
+    import runpy
+
+    for path in sorted((Path(__file__).parents[2] / "scripts").glob("eval*.py")):
+        monkeypatch.setattr(sys, "argv", [path.name, "--help"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(path), run_name="__main__")
+        assert end.value.code == 0
+        assert "--measures" in capsys.readouterr().out

@@ -1,0 +1,125 @@
+"""What the commands of evaluation share: their options, and the way from a run to its JSON file."""
+
+import argparse
+import json
+from pathlib import Path
+
+from reenact_jax.config import from_json
+from reenact_jax.data.frames import PairDataset, open_pairs
+from reenact_jax.data.pair_lists import open_listed_pairs
+from reenact_jax.evaluation.measures import NAMES, open_measures
+from reenact_jax.evaluation.protocols import PROTOCOLS, check_protocol
+from reenact_jax.evaluation.report import Evaluation, evaluate
+from reenact_jax.evaluation.show import table
+from reenact_jax.files import write_text
+from reenact_jax.inference.run import TrainedRun, load_run
+
+
+def evaluation_parser(description: str, *, dataset: str | None = None) -> argparse.ArgumentParser:
+    """Options of every evaluation script.
+
+    Args:
+      description: the script's docstring.
+      dataset: packed dataset that is scored unless the user names one; None for the run's own.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", help="folder of a trained run, such as runs/demo")
+    parser.add_argument("--out", help="JSON file to write; default RUN/metrics-PROTOCOL.json")
+    parser.add_argument("--pairs", help="CSV list of pairs, instead of those of the dataset")
+    parser.add_argument(
+        "--dataset", default=dataset, help=f"packed dataset; default {dataset or 'that of the run'}"
+    )
+    parser.add_argument("--data-dir", help="folder of packed datasets; default the run's")
+    parser.add_argument(
+        "--measures",
+        help="what is measured, separated by commas, instead of all that can be: "
+        + ", ".join(NAMES),
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="score again what an earlier call has scored"
+    )
+    return parser
+
+
+def open_run(options: argparse.Namespace) -> tuple[TrainedRun, PairDataset]:
+    """The trained run and the pairs that the options name."""
+    folder = Path(options.run)
+    config = from_json(folder / "config.json")
+    data_dir = options.data_dir or config.data.data_dir
+    name = options.dataset or config.data.name
+    if options.pairs:
+        pairs = open_listed_pairs(options.pairs, data_dir, name)
+    else:
+        pairs = open_pairs(data_dir, name)
+    return load_run(config, folder), pairs
+
+
+def run_protocol(
+    run: TrainedRun,
+    pairs: PairDataset,
+    *,
+    protocol: str,
+    out: Path,
+    parts_dir: Path | None,
+    measures: str | None = None,
+    kind: str | None = None,
+    transfer_pose: bool = True,
+    transfer_expression: bool = True,
+) -> Evaluation:
+    """Scores pairs by a protocol, writes the JSON file and prints its numbers.
+
+    Args:
+      run, pairs: what is scored.
+      protocol: a key of `PROTOCOLS`.
+      out: the JSON file.
+      parts_dir: folder of finished parts; None keeps none and reads none.
+      measures: names, separated by commas; None for all that can be made.
+      kind: of pairs, where the protocol leaves it open.
+      transfer_pose, transfer_expression: see `score_pairs`.
+    """
+    chosen = PROTOCOLS[protocol]
+    check_protocol(chosen, pairs)
+    wanted = None if measures is None else measures.split(",")
+    with open_measures(wanted, drawn_faces=bool(pairs.info.specification)) as made:
+        evaluation = evaluate(
+            run,
+            pairs,
+            scorers=made.scorers,
+            absent=made.absent,
+            protocol=chosen,
+            kind=chosen.kind or kind,
+            parts_dir=parts_dir,
+            transfer_pose=transfer_pose,
+            transfer_expression=transfer_expression,
+        )
+    report = evaluation.report
+    write_text(out, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    print(table(report))
+    for warning in report["warnings"]:
+        print(f"warning: {warning}")
+    speed = report["speed"]
+    if speed["pairs_per_second"] is not None:
+        print(f"{speed['pairs']} pairs, {speed['pairs_per_second']:.2f} pairs/s")
+    print(f"written: {out}")
+    return evaluation
+
+
+def main(options: argparse.Namespace, protocol: str) -> None:
+    """Body of the scripts that score one protocol."""
+    run, pairs = open_run(options)
+    name = "metrics.json" if protocol == "own" else f"metrics-{protocol}.json"
+    run_protocol(
+        run,
+        pairs,
+        protocol=protocol,
+        out=Path(options.out) if options.out else Path(options.run) / name,
+        parts_dir=None if options.fresh else parts_folder(options.run),
+        measures=options.measures,
+    )
+
+
+def parts_folder(run: str | Path) -> Path:
+    """Where finished parts of a run's evaluations are kept."""
+    return Path(run) / "evaluation"
