@@ -27,6 +27,8 @@ from reenact_jax.data.talking_heads.guidance_conditions import (
     project_landmarks,
     rotation_matrices,
 )
+from reenact_jax.evaluation.pictures import PictureBatch
+from reenact_jax.evaluation.scorers import Scores
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.files import write_bytes
 
@@ -140,8 +142,7 @@ class ReaderScorer:
     def describe(self) -> dict[str, Any]:
         return {"reader": self._reader.digest(), "metrics": "see reenact_jax/study/reader.py"}
 
-    def score(self, batch):
-        from reenact_jax.evaluation.scorers import Scores
+    def score(self, batch: PictureBatch) -> Scores:
 
         truth = self._reader.read(batch.real["target"])
         columns = {}
