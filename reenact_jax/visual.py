@@ -104,12 +104,20 @@ def sample_grid(
     return grid(columns)
 
 
-def plot_curves(records: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draws every logged loss over the steps.
+def plot_curves(
+    records: Sequence[Mapping[str, float]],
+    path: Path,
+    *,
+    prefix: str = "loss",
+    title: str = "training loss",
+) -> None:
+    """Draws every logged number of a kind over the steps.
 
     Args:
       records: one mapping per logged step with `step` and numbers.
       path: PNG file to write.
+      prefix: how the names of the numbers to draw begin; losses are drawn logarithmically.
+      title: of the picture.
 
     Raises:
       ImportError: without matplotlib (the extra `plots`).
@@ -119,11 +127,12 @@ def plot_curves(records: Sequence[Mapping[str, float]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = [name for name in records[0] if name.startswith("loss")] if records else []
+    names = [name for name in records[0] if name.startswith(prefix)] if records else []
     figure, axes = pyplot.subplots(figsize=(7, 4), constrained_layout=True)
     for name in names:
         axes.plot([r["step"] for r in records], [r[name] for r in records], label=name)
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title="training loss")
+    scale = "log" if prefix == "loss" else "linear"
+    axes.set(xlabel="step", ylabel=prefix, yscale=scale, title=title)
     axes.grid(alpha=0.3)
     axes.legend()
     buffer = io.BytesIO()

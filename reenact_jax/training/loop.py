@@ -1,38 +1,37 @@
 """The training loop: one call trains a configuration, or goes on with it."""
 
+import contextlib
 import logging
-from collections.abc import Callable
+import signal
 from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 from clu import parameter_overview
-from tqdm import tqdm
 
 from reenact_jax import method
 from reenact_jax.checkpoint import Checkpoints
-from reenact_jax.config import Config, LossConfig, check_same_run, to_json
-from reenact_jax.data.frames import has_pairs, open_frames, open_pairs
+from reenact_jax.config import Config, LossConfig, check_same_run
+from reenact_jax.data.frames import open_frames
 from reenact_jax.data.info import check_face_model
 from reenact_jax.data.pipeline import train_batches
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
-from reenact_jax.face_model.morphable import MorphableModel
-from reenact_jax.files import write_text
-from reenact_jax.media import write_image
 from reenact_jax.nn.initialise import initial_parameters
-from reenact_jax.nn.model import FaceReenactor
 from reenact_jax.pretrained.vgg19 import Vgg19Params, resolve_vgg19
-from reenact_jax.samples import draw_samples, fixed_samples, training_samples
-from reenact_jax.training import parallel
+from reenact_jax.training import hosts, parallel
 from reenact_jax.training.cadence import Cadence
-from reenact_jax.training.log import MetricsLog
+from reenact_jax.training.fixed_pairs import open_fixed_pairs
+from reenact_jax.training.log import RunningMeans
 from reenact_jax.training.optimizer import make_optimizer
+from reenact_jax.training.progress import Progress
+from reenact_jax.training.resume import newest_state, stored_progress
+from reenact_jax.training.run_folder import RunFolder
 from reenact_jax.training.state import TrainState
 from reenact_jax.training.step import Constants, make_train_step
+from reenact_jax.training.stopping import Interrupted, StopRequest
 from reenact_jax.training.watch import DataWait, FiniteWatch
-from reenact_jax.visual import plot_curves
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +39,16 @@ logger = logging.getLogger(__name__)
 def train(config: Config, workdir: Path) -> TrainState:
     """Trains until `config.train.num_train_steps`, from the newest checkpoint in `workdir`.
 
-    Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `samples/`, `checkpoints/` and
-    `loss.png` there.
+    docs/training.md says what is written there. SIGTERM and SIGINT save a checkpoint and end the
+    run; the same call goes on, and ends with the same result.
 
     Returns:
-      The final state, as arrays of the host.
+      The last state, as arrays of the host.
 
     Raises:
       UserError: for a missing dataset or weights, another face model, another network, a batch that
-        does not divide, or a loss that is no longer finite.
+        does not divide, a folder that cannot be written to, or a loss that is no longer finite.
+      KeyboardInterrupt: after SIGINT, when the checkpoint is complete.
     """
     parallel.check_batch_size(config.train.batch_size)
     # The dataset first: it is what most people lack, and its message names a way on.
@@ -56,17 +56,14 @@ def train(config: Config, workdir: Path) -> TrainState:
     face_model = load_face_model(config.face_model.name, config.face_model.path)
     check_face_model(frames.info, face_model)
     vgg = _feature_network(config.loss)
-    is_writer = jax.process_index() == 0
     check_same_run(config, workdir / "config.json")
 
     network = method.make_network(config, face_model)
     optimizer = make_optimizer(config.train)
     params = initial_parameters(network.config, jax.random.key(config.seed))
-    state = jax.tree.map(
-        np.asarray, TrainState.create(params, optimizer, ema=bool(config.train.ema_decay))
-    )
+    ema = bool(config.train.ema_decay)
+    state = jax.tree.map(np.asarray, TrainState.create(params, optimizer, ema=ema))
     logger.info("%s", _parameter_summary(params))
-
     batches_from = partial(
         train_batches,
         frames,
@@ -80,93 +77,90 @@ def train(config: Config, workdir: Path) -> TrainState:
         process_count=jax.process_count(),
     )
     batches = batches_from(start_batch=0)
-    checkpoints = Checkpoints(workdir / "checkpoints", keep=config.train.keep_checkpoints)
-    if checkpoints.latest_step is not None:
-        params, optimizer_state, data_state = checkpoints.restore(**state.checkpoint_items())
-        state = TrainState.from_checkpoint_items(params, optimizer_state)
-        batches.set_state(data_state)
-        logger.info("going on after step %d", state.step)
-    if is_writer:  # not before everything has been found to fit
-        write_text(workdir / "config.json", to_json(config))
-        overview = parameter_overview.get_parameter_overview(params, include_stats=False)
-        write_text(workdir / "parameters.txt", overview + "\n")
-
-    if has_pairs(config.data.data_dir, config.data.name):
-        pairs = open_pairs(config.data.data_dir, config.data.name)
-        samples = fixed_samples(pairs, config.image_size)
-    else:
-        samples = training_samples(batches_from(start_batch=0))
-    draw = _sample_drawer(config, network, face_model, samples)
-    log = MetricsLog(workdir / "metrics.jsonl", start_step=int(state.step), enabled=is_writer)
-    constants = parallel.replicate(Constants(face_model=face_model, vgg=vgg))
-    p_train_step = parallel.parallelise(make_train_step(config, network, optimizer))
-    num_train_steps = config.train.num_train_steps
-    log_due, sample_due, checkpoint_due = (
-        Cadence(getattr(config.train, f"{name}_every_steps"), num_train_steps).due
-        for name in ("log", "sample", "checkpoint")
-    )
-
-    start_step = int(state.step)
-    state = parallel.replicate(state)
-    metrics, data_wait, finite = None, DataWait(), FiniteWatch()
-    progress = tqdm(
-        range(start_step + 1, num_train_steps + 1),
-        initial=start_step,
-        total=num_train_steps,
-        desc=f"train {config.name}",
-        unit="step",
-        disable=not is_writer,
-    )
-    try:
-        for step in progress:
-            with data_wait.waiting():
-                batch = next(batches)
-            # NOTE: the position is read between two batches, so that it belongs to this step.
-            data_state = batches.get_state()
-            state, step_metrics = p_train_step(state, parallel.shard(batch), constants)
-            step_metrics = step_metrics.unreplicate()
-            metrics = step_metrics if metrics is None else metrics.merge(step_metrics)
-            finite.add(step, step_metrics.loss.total, step_metrics.gradient_norm.total)
-            if log_due(step) or checkpoint_due(step):
-                # Step k is given batch k - 1.
-                finite.check(lambda step: next(batches_from(start_batch=step - 1)), workdir)
-            if log_due(step):
-                record = {"step": step} | {k: float(v) for k, v in metrics.compute().items()}
-                log.append(record)
-                progress.set_postfix(loss=f"{record['loss']:.3f}", data_wait=data_wait.share())
-                metrics = None
-            if checkpoint_due(step):
-                items = parallel.unreplicate(state).checkpoint_items()
-                checkpoints.save(step, data_state=data_state, **items)
-                # A run that starts again from here knows nothing of earlier steps; neither do the
-                # means of the next log line, so that both write the same.
-                metrics = None
-            if sample_due(step) and is_writer:
-                path = workdir / "samples" / f"step_{step:06d}.png"
-                path.parent.mkdir(exist_ok=True)
-                write_image(path, draw(parallel.unreplicate(state).evaluation_params))
-    finally:
-        checkpoints.close()
+    is_writer = hosts.is_writer()
+    checkpoint_folder = workdir / "checkpoints"
     if is_writer:
-        try:
-            plot_curves(log.records, workdir / "loss.png")
-        except ImportError:  # an extra, and no reason to fail a run that is complete
-            logger.warning("no loss.png: it needs pip install 'reenact-jax[plots]'")
-    return parallel.unreplicate(state)
+        checkpoint_folder.mkdir(parents=True, exist_ok=True)
+    hosts.check_shared_folder(checkpoint_folder)
+    with contextlib.ExitStack() as stack:
+        keep = config.train.keep_checkpoints if is_writer else None
+        checkpoints = stack.enter_context(Checkpoints(checkpoint_folder, keep=keep))
+        state, stored = newest_state(checkpoints, state)
+        if stored is not None:
+            batches.set_state(stored["data"])
+            logger.info("going on after step %d", state.step)
+        step = start_step = int(state.step)
+        position = batches.get_state()
+        means = RunningMeans(stored["means"] if stored else ())
+        if is_writer:  # not before everything has been found to fit
+            folder = RunFolder(workdir, config, state.params, start_step)
+            stack.callback(folder.close)
+            first_batch = partial(batches_from, start_batch=0)
+            fixed_pairs = open_fixed_pairs(config, network, face_model, first_batch)
 
+        constants = parallel.replicate(Constants(face_model=face_model, vgg=vgg))
+        p_train_step = parallel.parallelise(make_train_step(config, network, optimizer))
+        state = parallel.replicate(state)
+        num_train_steps = config.train.num_train_steps
+        log_due, sample_due, checkpoint_due = (
+            Cadence(getattr(config.train, f"{name}_every_steps"), num_train_steps).due
+            for name in ("log", "sample", "checkpoint")
+        )
+        finite = FiniteWatch()
+        progress = Progress(config.name, start_step, num_train_steps, enabled=is_writer)
+        stack.callback(progress.close)
+        data_wait = stack.enter_context(DataWait(f"{config.data.name} in {config.data.data_dir}"))
+        stop = stack.enter_context(StopRequest())
 
-def _sample_drawer(
-    config: Config, network: FaceReenactor, face_model: MorphableModel, samples: dict
-) -> Callable[[dict], np.ndarray]:
-    """Parameters -> the picture of what they make of the fixed samples."""
-    reenact = jax.jit(partial(method.reenact, network, config.guidance))
-    inputs = face_model, samples["source_image"], samples["source"], samples["driving"]
+        def batch_of(step: int) -> dict:
+            return next(batches_from(start_batch=step - 1))
 
-    def draw(params: dict) -> np.ndarray:
-        images, _, guidance = reenact(params, *inputs)
-        return draw_samples(samples, images, guidance)
+        def save(step: int, host: TrainState, score: float | None = None) -> None:
+            stored = stored_progress(position, means)
+            checkpoints.save(step, **host.checkpoint_items(), progress=stored, score=score)
 
-    return draw
+        while step < num_train_steps and not stop.agreed:
+            try:
+                with stop.ends_waiting(), data_wait.waiting(step + 1):
+                    batch = next(batches)
+            except Interrupted:
+                break
+            # NOTE: read between two batches, so that the position belongs to this step.
+            position = batches.get_state()
+            state, metrics = p_train_step(state, parallel.shard(batch), constants)
+            step += 1
+            metrics = metrics.unreplicate()
+            means.add(metrics)
+            finite.add(step, metrics.loss.total, metrics.gradient_norm.total)
+            progress.advance()
+            stop.ask(step)
+            saving = checkpoint_due(step) or sample_due(step)
+            if log_due(step) or saving:
+                finite.check(batch_of, workdir)
+            if log_due(step):
+                values, waited = means.take(), data_wait.share()
+                rate = progress.log(values["loss"], waited)
+                if is_writer:
+                    folder.log(step, values, {"steps_per_second": rate, "data_wait": waited})
+            if saving and is_writer:
+                host, score = parallel.unreplicate(state), None
+                if sample_due(step):
+                    score = fixed_pairs.score(host.evaluation_params)
+                    folder.show(step, fixed_pairs.draw(host.evaluation_params), score)
+                # Last, so that a run that goes on from here has nothing to make up for.
+                save(step, host, score)
+
+        finite.check(batch_of, workdir)
+        host = parallel.unreplicate(state)
+        if is_writer:
+            if step > start_step:  # nothing is done where the loop has just saved
+                save(step, host)
+            folder.report()
+    if step < num_train_steps:
+        logger.info("stopped after step %d; the same command goes on", step)
+        if stop.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+    return host
 
 
 def _parameter_summary(params: dict) -> str:

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,23 +14,67 @@ import numpy as np
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_bytes
 
+logger = logging.getLogger(__name__)
+
+STALL_SECONDS = 60.0
+
 
 class DataWait:
-    """Share of the time since construction that was spent waiting for data."""
+    """How long the loop waits for data; a wait that does not end is named.
 
-    def __init__(self):
-        self._start = time.monotonic()
+    A context manager: while it is open, a thread looks at the clock.
+    """
+
+    def __init__(self, source: str, stall_seconds: float = STALL_SECONDS):
+        """Watches the waits for batches of `source`, which the warning names."""
+        self._source = source
+        self._stall_seconds = stall_seconds
+        self._window_start = time.monotonic()
         self._waited = 0.0
+        self._step = 0
+        self._since: float | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "DataWait":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        before = time.monotonic()
-        yield
-        self._waited += time.monotonic() - before
+    def waiting(self, step: int) -> Iterator[None]:
+        """Around the wait for the batch of a step."""
+        self._step, self._since = step, time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited += time.monotonic() - self._since
+            self._since = None
 
-    def share(self) -> str:
-        elapsed = max(time.monotonic() - self._start, 1e-9)
-        return f"{100 * self._waited / elapsed:.0f}%"
+    def share(self) -> float:
+        """Share of the time since the last call that was spent waiting, in [0, 1]."""
+        now = time.monotonic()
+        share = self._waited / max(now - self._window_start, 1e-9)
+        self._window_start, self._waited = now, 0.0
+        return min(share, 1.0)
+
+    def _look(self) -> None:
+        warned_at = 0.0
+        while not self._closed.wait(self._stall_seconds / 10):
+            since, now = self._since, time.monotonic()
+            if since is None or now - max(since, warned_at) < self._stall_seconds:
+                continue
+            warned_at = now
+            logger.warning(
+                "no batch for %.0f s: step %d waits for data from %s; is its disk slow or gone? "
+                "(Ctrl-C saves and ends the run)",
+                now - since,
+                self._step,
+                self._source,
+            )
 
 
 class FiniteWatch:
