@@ -16,8 +16,6 @@ from reenact_jax.metrics.similarity import ARCFACE, Template, align_faces
 
 NO_FACE = "no face found"
 
-_aligned = jax.jit(align_faces, static_argnames="template")
-
 
 @dataclasses.dataclass(frozen=True)
 class Embeddings:
@@ -91,7 +89,7 @@ def embed_faces(
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]
         filled = np.resize(chosen, batch_size)
-        aligned = _aligned(_to_unit(images[filled]), points[filled], template=template)
+        aligned = align_faces(_to_unit(images[filled]), points[filled], template=template)
         parts.append(np.asarray(embed(aligned))[: len(chosen)])
     width = parts[0].shape[1] if parts else 0
     vectors = np.full((len(images), width), np.nan, np.float32)

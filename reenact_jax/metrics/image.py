@@ -55,6 +55,7 @@ def psnr(prediction: jax.Array, target: jax.Array, mask: jax.Array | None = None
     return -10.0 * jnp.log10(_masked_mean(jnp.square(prediction - target), mask))
 
 
+@jax.jit
 def ssim(prediction: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """Structural similarity (Wang et al. 2004), mean over channels, (B,) in [-1, 1].
 
@@ -69,6 +70,7 @@ def ssim(prediction: jax.Array, target: jax.Array, mask: jax.Array | None = None
     return _ssim(prediction, target, mask, window / window.sum(), 1.0)
 
 
+@jax.jit
 def ssim_uniform7(
     prediction: jax.Array, target: jax.Array, mask: jax.Array | None = None
 ) -> jax.Array:

@@ -48,13 +48,14 @@ def angle_difference(first: jax.Array, second: jax.Array) -> jax.Array:
     return jnp.mod(_offset(first, second) + jnp.pi, 2 * jnp.pi) - jnp.pi
 
 
-def _turned(first: jax.Array, second: jax.Array, num_angles: int) -> tuple[jax.Array, jax.Array]:
+def _turned(first: jax.Array, second: jax.Array, num_compared: int) -> tuple[jax.Array, jax.Array]:
     """Poses whose plain difference has its angles wrapped."""
-    if jnp.shape(first)[-1:] not in ((3,), (6,)) or jnp.shape(first)[-1] < num_angles:
-        raise ValueError(f"expected poses (..., 3) or (..., 6), found {jnp.shape(first)}")
+    first, second = jnp.asarray(first), jnp.asarray(second)
+    if first.shape[-1:] not in ((3,), (6,)) or first.shape[-1] < num_compared:
+        raise ValueError(f"expected poses (..., 3) or (..., 6), found {first.shape}")
     angles = angle_difference(first[..., :3], second[..., :3])
     wrapped = jnp.concatenate([angles, _offset(first[..., 3:], second[..., 3:])], axis=-1)
-    wrapped = wrapped[..., :num_angles]
+    wrapped = wrapped[..., :num_compared]
     return wrapped, jnp.zeros_like(wrapped)
 
 

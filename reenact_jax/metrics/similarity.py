@@ -4,6 +4,7 @@ Points are in edge coordinates (the centre of pixel (r, c) is (c + 0.5, r + 0.5)
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import numpy as np
 from reenact_jax import image_ops
 
 
+# Compared by identity, so that it can be a static argument.
 @dataclasses.dataclass(frozen=True, eq=False)
 class Template:
     """Where the points of an aligned face lie.
@@ -90,6 +92,7 @@ def fit_similarity(source: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.stack(rows, axis=-2)
 
 
+@functools.partial(jax.jit, static_argnames="template")
 def align(image: jax.Array, points: jax.Array, template: Template = ARCFACE) -> jax.Array:
     """Cuts the aligned face out of a picture, bilinearly, 0 outside the picture.
 
@@ -113,6 +116,7 @@ def align(image: jax.Array, points: jax.Array, template: Template = ARCFACE) -> 
     return jnp.where(jnp.isfinite(forward).all(), aligned, jnp.nan)
 
 
+@functools.partial(jax.jit, static_argnames="template")
 def align_faces(images: jax.Array, points: jax.Array, template: Template = ARCFACE) -> jax.Array:
     """`align` of a batch: (B, H, W, C) and (B, L, 2) -> (B, size, size, C).
 

@@ -67,3 +67,22 @@ def test_ssim_of_equal_images_is_one(pair):
 def test_different_shapes_are_refused(pair):
     with pytest.raises(ValueError, match="one shape"):
         metrics.l1(pair[0], pair[1][:, 1:])
+
+
+def test_masked_l1_and_ssim_see_the_mask_alone(pair):
+    prediction, target = pair
+    mask = np.zeros((2, 40, 33, 1), np.float32)
+    mask[:, 10:20, 8:25] = 1
+    expected = metrics.l1(prediction[:, 10:20, 8:25], target[:, 10:20, 8:25])
+    np.testing.assert_allclose(metrics.l1(prediction, target, mask), expected, rtol=1e-5)
+    # Windows reach five pixels out of the mask, and no further.
+    wrong_far = prediction.copy()
+    wrong_far[:, :5], wrong_far[:, 25:] = 0, 0
+    wrong_far[:, :, :3], wrong_far[:, :, 30:] = 0, 0
+    expected = metrics.ssim(prediction[:, 5:25, 3:30], target[:, 5:25, 3:30])
+    np.testing.assert_allclose(metrics.ssim(wrong_far, target, mask), expected, atol=1e-5)
+
+
+def test_a_mask_of_another_shape_is_refused(pair):
+    with pytest.raises(ValueError, match="expected a mask"):
+        metrics.l1(*pair, np.ones((2, 40, 33)))
