@@ -13,6 +13,7 @@ from reenact_jax.errors import parse_flags, run_command
 _RUN = flags.DEFINE_string("run", None, "Folder of a trained run, such as runs/demo.")
 _SOURCE = flags.DEFINE_string("source", None, "Who is seen: picture, video or prepared clip.")
 _DRIVING = flags.DEFINE_string("driving", None, "Who moves: video, picture or prepared clip.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "latest, best or the number of a step.")
 _OUT = flags.DEFINE_string("out", None, "Video to write (.mp4).")
 _COMPARE = flags.DEFINE_bool("compare", False, "Put source and driving frame beside the result.")
 _TRANSFER = flags.DEFINE_enum(
@@ -35,14 +36,16 @@ _DRIVING_FACE = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     del argv
+    from reenact_jax.compilation_cache import enable_compilation_cache
     from reenact_jax.config import from_json
     from reenact_jax.inference.reenactment import write_reenactment
     from reenact_jax.inference.run import load_run
     from reenact_jax.tracking.choice import parse_face
 
+    enable_compilation_cache()
     source_face, driving_face = parse_face(_SOURCE_FACE.value), parse_face(_DRIVING_FACE.value)
     folder = Path(_RUN.value)
-    run = load_run(from_json(folder / "config.json"), folder)
+    run = load_run(from_json(folder / "config.json"), folder, _CHECKPOINT.value)
     out = Path(_OUT.value)
     write_reenactment(
         run,

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from reenact_jax import method
-from reenact_jax.checkpoint import Checkpoints
+from reenact_jax.checkpoint import LATEST, Checkpoints
 from reenact_jax.config import Config, from_json
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
@@ -65,11 +65,16 @@ _reenact = jax.jit(
 )
 
 
-def load_run(config: Config, workdir: Path) -> TrainedRun:
-    """Reads the newest checkpoint of a run.
+def load_run(config: Config, workdir: Path, checkpoint: str = LATEST) -> TrainedRun:
+    """Reads a checkpoint of a run.
+
+    Args:
+      config: of the run.
+      workdir: its folder.
+      checkpoint: `latest`, `best` (by the score of the fixed pairs) or the number of a step.
 
     Raises:
-      UserError: if there is none, or if it is of another model.
+      UserError: if it is not there, or if it is of another model.
     """
     folder = workdir / "checkpoints"
     if not folder.is_dir():
@@ -81,11 +86,9 @@ def load_run(config: Config, workdir: Path) -> TrainedRun:
     network = method.make_network(config, face_model)
     checkpoints = Checkpoints(folder)
     try:
-        if checkpoints.latest_step is None:
-            raise UserError(f"{folder} holds no complete checkpoint yet: train on, or wait")
+        step = checkpoints.find(checkpoint)
         _check_trained_so(config, workdir)
-        params = checkpoints.restore_params(parameter_shapes(network.config))
-        step = checkpoints.latest_step
+        params = checkpoints.restore_params(parameter_shapes(network.config), step)
     finally:
         checkpoints.close()
     return TrainedRun(config, face_model, network, params, step)
