@@ -109,7 +109,7 @@ def read_network(kind: NetworkFile, path: str | Path) -> tuple[dict[str, np.ndar
             raise UserError(f"{path}: {name}: expected finite numbers, found NaN or infinity")
         if name.endswith(".running_var") and array.min() < 0:
             raise UserError(f"{path}: {name}: expected variances, found {array.min()}")
-    return arrays, _provenance(kind, path)
+    return arrays, provenance(kind.network, kind.official, path)
 
 
 def write_network(
@@ -132,23 +132,29 @@ def write_network(
         raise UserError(f"{path}: cannot be written ({err})") from err
 
 
-def _provenance(kind: NetworkFile, path: Path) -> Provenance:
+def provenance(network: str, official: tuple[str, ...], path: str | Path) -> Provenance:
+    """Where a weight file comes from, by its hash; one that is not known is said aloud.
+
+    Args:
+      network: what the weights belong to.
+      official: the registry's names of the published files.
+      path: a file that has been read without an error.
+    """
+    path = Path(path)
     digest = sha256(path)
     source = digest
     if path.suffix == ".safetensors":
         with safe_open(path, framework="numpy") as file:
             source = (file.metadata() or {}).get("source_sha256")
-    official = next((name for name in kind.official if BY_NAME[name].sha256 == source), None)
-    found = Provenance(kind.network, path.name, digest, source, official, official is not None)
-    if not found.known:
-        expected = {name: BY_NAME[name].sha256 for name in kind.official}
+    match = next((name for name in official if BY_NAME[name].sha256 == source), None)
+    if match is None:
         logging.warning(
             "%s: the weights of %s here are not known to be the published ones (sha256 %s, source "
             "%s; published: %s): scores with them are comparable only among themselves",
             path,
-            kind.network,
+            network,
             digest,
             source or "not noted",
-            json.dumps(expected),
+            json.dumps({name: BY_NAME[name].sha256 for name in official}),
         )
-    return found
+    return Provenance(network, path.name, digest, source, match, match is not None)

@@ -344,7 +344,6 @@ _RAW_BFM = (
     "facemodel_info.mat",
 )
 _CONVERT_NOTE = "a .pth is read with reenact-jax[convert]"
-_NO_READER = "no metric of this version reads it yet"
 JOBS = (
     Job("train configs/demo.py", (), note="needs no file"),
     Job("track videos", _TRACKER, ("tracking",)),
@@ -354,13 +353,9 @@ JOBS = (
     ),
     Job("reenact your own videos", _TRACKER, ("tracking",), "and a trained run"),
     Job("make BFM_model_front.mat", tuple((name,) for name in _RAW_BFM)),
-    Job(
-        "coefficients by R-Net",
-        (_FACES, _RNET, _BFM),
-        ("tracking",),
-        _CONVERT_NOTE,
-    ),
-    Job("evaluate AED, APD", (_RNET, _BFM), (), _NO_READER),
+    Job("coefficients by R-Net", (_FACES, _RNET, _BFM), ("tracking",), _CONVERT_NOTE),
+    Job("evaluate AED, APD", (_FACES, _RNET), ("tracking",), _CONVERT_NOTE),
+    Job("evaluate aed_open, apd_open", _TRACKER, ("tracking",)),
     Job("evaluate FID", (_INCEPTION,), (), _CONVERT_NOTE),
     Job(
         "evaluate CSIM",
