@@ -4,7 +4,14 @@ from reenact_jax.guidance.compute import (
     Guidance,
     GuidanceConfig,
     batched_guidance,
+    batched_guidance_both_ways,
     compute_guidance,
 )
 
-__all__ = ["Guidance", "GuidanceConfig", "batched_guidance", "compute_guidance"]
+__all__ = [
+    "Guidance",
+    "GuidanceConfig",
+    "batched_guidance",
+    "batched_guidance_both_ways",
+    "compute_guidance",
+]

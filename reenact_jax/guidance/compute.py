@@ -14,7 +14,7 @@ from reenact_jax.face_model.morphable import (
     posed_vertices,
     shaded_colours,
 )
-from reenact_jax.face_model.parameters import FaceParameters
+from reenact_jax.face_model.parameters import FaceParameters, recombine
 from reenact_jax.guidance import occlusion as occlusion_lib
 from reenact_jax.guidance.flow import flow_to, project_to_source, source_positions
 from reenact_jax.guidance.rendering import render, source_colours
@@ -63,6 +63,21 @@ class Guidance:
     mask: jax.Array
 
 
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """What guidance needs of one frame, whichever part the frame plays.
+
+    Attributes:
+      vertices: (V, 3) camera frame, decimetres.
+      clip: (V, 4).
+      rasters: side in pixels -> Fragments.
+    """
+
+    vertices: jax.Array
+    clip: jax.Array
+    rasters: dict[int, rasterizer.Fragments]
+
+
 def compute_guidance(
     model: MorphableModel,
     source: FaceParameters,
@@ -84,32 +99,91 @@ def compute_guidance(
       Guidance of S x S pixels.
     """
     size = source_image.shape[0]
+    source_frame = _frame(model, source, _source_sides(model, size, config))
+    target_frame = _frame(model, target, {size})
+    return _between(model, source_frame, target_frame, source, target, source_image, config)
+
+
+def compute_guidance_both_ways(
+    model: MorphableModel,
+    first: FaceParameters,
+    second: FaceParameters,
+    first_image: jax.Array,
+    second_image: jax.Array,
+    config: GuidanceConfig,
+) -> tuple[Guidance, Guidance]:
+    """Guidance from the first frame to the second, and back, with each mesh posed once.
+
+    Every frame is source in one direction and target in the other. Where both ask for a raster of
+    the same side (`literal`, `dilated`, or a depth raster of the images' size) there is only one.
+
+    Args:
+      model: the face model.
+      first, second: parameters of two frames of one person. Their identities must be equal, since
+        one mesh per frame stands in both directions.
+      first_image, second_image: float32 (S, S, 3) in [-1, 1].
+      config: see `GuidanceConfig`.
+
+    Returns:
+      What `compute_guidance` returns for (first, recombine(first, second)) and for
+      (second, recombine(second, first)).
+    """
+    size = first_image.shape[0]
+    sides = _source_sides(model, size, config) | {size}
+    frames = [_frame(model, parameters, sides) for parameters in (first, second)]
+    there, back = recombine(first, second), recombine(second, first)
+    return (
+        _between(model, frames[0], frames[1], first, there, first_image, config),
+        _between(model, frames[1], frames[0], second, back, second_image, config),
+    )
+
+
+def _source_sides(model: MorphableModel, size: int, config: GuidanceConfig) -> set[int]:
+    """Sides of the rasters that a source frame is needed in."""
+    needs_depth = config.occlusion == "depth" or not model.has_albedo
+    sides = {config.depth_raster_size} if needs_depth else set()
+    return sides if config.occlusion == "depth" else sides | {size}
+
+
+def _frame(model: MorphableModel, parameters: FaceParameters, sides: set[int]) -> _Frame:
+    vertices = posed_vertices(model, parameters)
+    clip = clip_vertices(vertices, parameters.camera)
+    rasters = {
+        side: rasterizer.rasterize(clip, model.region_triangles, side, side, cull_backfaces=True)
+        for side in sorted(sides)
+    }
+    return _Frame(vertices, clip, rasters)
+
+
+def _between(
+    model: MorphableModel,
+    source_frame: _Frame,
+    target_frame: _Frame,
+    source: FaceParameters,
+    target: FaceParameters,
+    source_image: jax.Array,
+    config: GuidanceConfig,
+) -> Guidance:
+    size = source_image.shape[0]
     triangles = model.region_triangles
-    source_vertices = posed_vertices(model, source)
-    target_vertices = posed_vertices(model, target)
-    source_clip = clip_vertices(source_vertices, source.camera)
-    target_clip = clip_vertices(target_vertices, target.camera)
-
-    def raster(clip, side):
-        return rasterizer.rasterize(clip, triangles, side, side, cull_backfaces=True)
-
-    target_fragments = raster(target_clip, size)
+    target_fragments = target_frame.rasters[size]
     mask = target_fragments.triangle_id >= 0
-    positions = source_positions(source_vertices, triangles, target_fragments)
+    positions = source_positions(source_frame.vertices, triangles, target_fragments)
     source_uv = project_to_source(positions, source.camera, mask)
 
     tolerance = config.depth_tolerance * jnp.ptp(landmarks(model, model.mean)[:, 1])
-    if config.occlusion == "depth" or not model.has_albedo:
-        depth_fragments = raster(source_clip, config.depth_raster_size)
     if config.occlusion == "depth":
         faces_source = occlusion_lib.visible_by_set(
-            occlusion_lib.front_facing(source_clip, triangles), target_fragments
+            occlusion_lib.front_facing(source_frame.clip, triangles), target_fragments
         )
         visible = faces_source & occlusion_lib.unoccluded(
-            source_uv, positions[..., 2], depth_fragments, tolerance
+            source_uv,
+            positions[..., 2],
+            source_frame.rasters[config.depth_raster_size],
+            tolerance,
         )
     else:
-        members = occlusion_lib.triangle_set(raster(source_clip, size), triangles.shape[0])
+        members = occlusion_lib.triangle_set(source_frame.rasters[size], triangles.shape[0])
         if config.occlusion == "dilated":
             members = occlusion_lib.dilate(members, triangles, model.num_vertices)
         visible = occlusion_lib.visible_by_set(members, target_fragments)
@@ -118,7 +192,12 @@ def compute_guidance(
         colours = shaded_colours(model, target)
     else:
         colours = source_colours(
-            model, source_image, source_vertices, source.camera, depth_fragments, tolerance
+            model,
+            source_image,
+            source_frame.vertices,
+            source.camera,
+            source_frame.rasters[config.depth_raster_size],
+            tolerance,
         )
     return Guidance(
         flow=flow_to(source_uv, mask),
@@ -141,3 +220,19 @@ def batched_guidance(
         return compute_guidance(model, source, target, image, config)
 
     return jax.vmap(one)(source, target, source_images)
+
+
+def batched_guidance_both_ways(
+    model: MorphableModel,
+    first: FaceParameters,
+    second: FaceParameters,
+    first_images: jax.Array,
+    second_images: jax.Array,
+    config: GuidanceConfig,
+) -> tuple[Guidance, Guidance]:
+    """`compute_guidance_both_ways` over a leading batch axis of everything but the model."""
+
+    def one(first, second, first_image, second_image):
+        return compute_guidance_both_ways(model, first, second, first_image, second_image, config)
+
+    return jax.vmap(one)(first, second, first_images, second_images)
