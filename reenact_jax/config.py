@@ -100,6 +100,14 @@ class TrainConfig:
       keep_checkpoints: how many of the newest checkpoints are kept.
       ema_decay: decay per step of the exponential moving average of the parameters that samples,
         evaluation and reenactment then use; 0 = none.
+      warmup_steps: first steps, in which the completion network alone learns, from the source image
+        moved by its flow; 0 = none.
+      bidirectional: learn from every pair in both directions; the batch then holds twice
+        `batch_size` examples.
+      accumulate_steps: parts that a device's share of the batch is worked off in, one after the
+        other. Less memory, the same gradient.
+      rematerialise: compute activations again in the backward pass instead of keeping them. Less
+        memory, the same gradient.
     """
 
     batch_size: int
@@ -115,11 +123,26 @@ class TrainConfig:
     checkpoint_every_steps: int
     keep_checkpoints: int
     ema_decay: float = 0.0
+    warmup_steps: int = 0
+    bidirectional: bool = False
+    accumulate_steps: int = 1
+    rematerialise: bool = False
 
     def __post_init__(self):
-        for name in ("batch_size", "num_epochs", "steps_per_epoch", "keep_checkpoints"):
+        for name in (
+            "batch_size",
+            "num_epochs",
+            "steps_per_epoch",
+            "keep_checkpoints",
+            "accumulate_steps",
+        ):
             _check_positive(self, name)
-        for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps"):
+        for name in (
+            "log_every_steps",
+            "sample_every_steps",
+            "checkpoint_every_steps",
+            "warmup_steps",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"expected {name} >= 0, found {getattr(self, name)}")
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
@@ -128,6 +151,11 @@ class TrainConfig:
         for name in ("learning_rate", "decayed_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"expected {name} > 0, found {getattr(self, name)}")
+        if self.batch_size % self.accumulate_steps:
+            raise ValueError(
+                f"expected batch_size to be a multiple of accumulate_steps, "
+                f"found {self.batch_size} and {self.accumulate_steps}"
+            )
 
     @property
     def num_train_steps(self) -> int:
@@ -267,6 +295,9 @@ _MAY_CHANGE = {
     "config.train.sample_every_steps",
     "config.train.checkpoint_every_steps",
     "config.train.keep_checkpoints",
+    # These two trade memory for time.
+    "config.train.accumulate_steps",
+    "config.train.rematerialise",
     "config.evaluate.batch_size",
 }
 

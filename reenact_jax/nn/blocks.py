@@ -17,6 +17,14 @@ leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.1)
 leaky_relu_spade = functools.partial(nn.leaky_relu, negative_slope=0.2)
 
 
+def rematerialised(block: type[nn.Module], enabled: bool) -> type[nn.Module]:
+    """The block, or one that keeps its inputs alone and computes again in the backward pass.
+
+    Parameters keep their names, since every block is given one.
+    """
+    return nn.remat(block) if enabled else block
+
+
 def conv_transpose2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Transposed 3x3 convolution, stride 2, padding 1, output padding 1: doubles H and W.
 

@@ -5,7 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reenact_jax.nn.blocks import AdaINDecoderBlock, AdaINEncoderBlock, leaky_relu
+from reenact_jax.nn.blocks import (
+    AdaINDecoderBlock,
+    AdaINEncoderBlock,
+    leaky_relu,
+    rematerialised,
+)
 from reenact_jax.nn.config import CompletionConfig
 from reenact_jax.nn.norm import WEIGHT_INIT, LayerNorm2d, conv
 
@@ -48,6 +53,7 @@ class CompletionNetwork(nn.Module):
 
     config: CompletionConfig = CompletionConfig()
     dtype: jnp.dtype = jnp.float32
+    rematerialise: bool = False
 
     @nn.compact
     def __call__(self, source_image: jax.Array, descriptor: jax.Array) -> dict[str, jax.Array]:
@@ -63,18 +69,22 @@ class CompletionNetwork(nn.Module):
           in (0, 1), 1 = trust the prediction.
         """
         config = self.config
+        encoder_block, decoder_block = (
+            rematerialised(block, self.rematerialise)
+            for block in (AdaINEncoderBlock, AdaINDecoderBlock)
+        )
         code = DescriptorMLP(config.descriptor_hidden, name="descriptor")(descriptor)
 
         x = conv(config.base_channels, 7, self.dtype, name="input")(source_image)
         levels = [x]
         for i in range(config.num_down):
-            block = AdaINEncoderBlock(
+            block = encoder_block(
                 config.channels(i + 1), config.adain_hidden, self.dtype, name=f"encoder{i}"
             )
             x = block(x, code)
             levels.append(x)
         for i in reversed(range(config.num_down - config.num_up, config.num_down)):
-            block = AdaINDecoderBlock(
+            block = decoder_block(
                 config.channels(i), config.adain_hidden, self.dtype, name=f"decoder{i}"
             )
             x = jnp.concatenate([block(x, code), levels[i]], axis=-1)

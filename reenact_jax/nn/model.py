@@ -11,11 +11,22 @@ from reenact_jax.nn.reenactment import ReenactmentNetwork
 
 
 class FaceReenactor(nn.Module):
-    """Source image and guidance -> reenacted image."""
+    """Source image and guidance -> reenacted image.
+
+    Attributes:
+      config: sizes and switches.
+      rematerialise: compute the blocks' inner activations again in the backward pass instead of
+        keeping them. Changes memory and time, never a result.
+    """
 
     config: ModelConfig = ModelConfig()
+    rematerialise: bool = False
 
-    @nn.compact
+    def setup(self):
+        dtype = jnp.dtype(self.config.dtype)
+        self.completion = CompletionNetwork(self.config.completion, dtype, self.rematerialise)
+        self.reenactment = ReenactmentNetwork(self.config.reenactment, dtype, self.rematerialise)
+
     def __call__(
         self,
         source_image: jax.Array,
@@ -45,13 +56,33 @@ class FaceReenactor(nn.Module):
         Raises:
           ValueError: for shapes that do not fit together or a size the networks cannot halve.
         """
-        config = self.config
-        _check_shapes(config, source_image, descriptor, flow, occlusion, rendering, mask)
-        dtype = jnp.dtype(config.dtype)
+        maps = self.complete(source_image, descriptor, flow, occlusion, mask)
+        _check_shape("rendering", rendering, source_image, channels=3)
+        image, warped = self.reenactment(source_image, maps["F"], maps["O"], rendering)
+        return image, {**maps, "warped_features": warped}
 
-        maps = CompletionNetwork(config.completion, dtype, name="completion")(
-            source_image, descriptor
-        )
+    def complete(
+        self,
+        source_image: jax.Array,
+        descriptor: jax.Array,
+        flow: jax.Array,
+        occlusion: jax.Array,
+        mask: jax.Array,
+    ) -> dict[str, jax.Array]:
+        """The first half: completion network and fusion (Eqs. 5-7), without the picture.
+
+        Takes and raises what `__call__` does; returns its maps: `F_p`, `O_p`, `M_f`, `M_o`, `F`
+        and `O`.
+        """
+        config = self.config
+        _check_source(config, source_image, descriptor)
+        for name, array, channels in (
+            ("flow", flow, 2),
+            ("occlusion", occlusion, 1),
+            ("mask", mask, 1),
+        ):
+            _check_shape(name, array, source_image, channels)
+        maps = self.completion(source_image, descriptor)
         fused_flow, fused_occlusion = fuse(
             maps,
             flow,
@@ -61,23 +92,25 @@ class FaceReenactor(nn.Module):
             occlusion_guidance=config.occlusion_guidance,
             fusion=config.fusion,
         )
-        image, warped = ReenactmentNetwork(config.reenactment, dtype, name="reenactment")(
-            source_image, fused_flow, fused_occlusion, rendering
-        )
-        return image, {**maps, "F": fused_flow, "O": fused_occlusion, "warped_features": warped}
+        return {**maps, "F": fused_flow, "O": fused_occlusion}
 
 
-def _check_shapes(config: ModelConfig, source_image: jax.Array, *others: jax.Array) -> None:
+def _check_source(config: ModelConfig, source_image: jax.Array, descriptor: jax.Array) -> None:
     if source_image.ndim != 4 or source_image.shape[-1] != 3:
         raise ValueError(f"expected source_image (B, S, S, 3), found {source_image.shape}")
     batch, height, width, _ = source_image.shape
     config.check_image_size(height, width)
-    expected = {"descriptor": (batch, config.completion.descriptor_dim)}
-    channels = {"flow": 2, "occlusion": 1, "rendering": 3, "mask": 1}
-    expected |= {name: (batch, height, width, count) for name, count in channels.items()}
-    for (name, shape), array in zip(expected.items(), others, strict=True):
-        if array.shape != shape:
-            raise ValueError(
-                f"expected {name} {shape} for source_image {source_image.shape}, "
-                f"found {array.shape}"
-            )
+    expected = (batch, config.completion.descriptor_dim)
+    if descriptor.shape != expected:
+        raise ValueError(
+            f"expected descriptor {expected} for source_image {source_image.shape}, "
+            f"found {descriptor.shape}"
+        )
+
+
+def _check_shape(name: str, array: jax.Array, source_image: jax.Array, channels: int) -> None:
+    expected = (*source_image.shape[:3], channels)
+    if array.shape != expected:
+        raise ValueError(
+            f"expected {name} {expected} for source_image {source_image.shape}, found {array.shape}"
+        )

@@ -5,7 +5,13 @@ import jax
 import jax.numpy as jnp
 
 from reenact_jax.image_ops import resize_bilinear, warp
-from reenact_jax.nn.blocks import ConvBlock, DownBlock, GuidedResidualBlock, UpBlock
+from reenact_jax.nn.blocks import (
+    ConvBlock,
+    DownBlock,
+    GuidedResidualBlock,
+    UpBlock,
+    rematerialised,
+)
 from reenact_jax.nn.config import ReenactmentConfig
 from reenact_jax.nn.norm import conv
 
@@ -31,6 +37,7 @@ class ReenactmentNetwork(nn.Module):
 
     config: ReenactmentConfig = ReenactmentConfig()
     dtype: jnp.dtype = jnp.float32
+    rematerialise: bool = False
 
     @nn.compact
     def __call__(
@@ -50,20 +57,26 @@ class ReenactmentNetwork(nn.Module):
         """
         config, dtype = self.config, self.dtype
         guidance = rendering if config.synthesis_guidance else None
+        conv_block, down_block, up_block, residual_block = (
+            rematerialised(block, self.rematerialise)
+            for block in (ConvBlock, DownBlock, UpBlock, GuidedResidualBlock)
+        )
 
-        x = ConvBlock(config.base_channels, size=7, dtype=dtype, name="encoder_input")(source_image)
+        x = conv_block(config.base_channels, size=7, dtype=dtype, name="encoder_input")(
+            source_image
+        )
         levels = [x]
         for i in range(config.num_down):
-            x = DownBlock(config.channels(i + 1), dtype, name=f"down{i}")(x)
+            x = down_block(config.channels(i + 1), dtype, name=f"down{i}")(x)
             levels.append(x)
         warped = tuple(warp_and_mask(level, flow, occlusion) for level in levels)
 
         x = warped[-1]
         for i in reversed(range(config.num_down)):
             for j in range(config.num_residual_blocks):
-                block = GuidedResidualBlock(config.spade_hidden, dtype, name=f"residual{i}_{j}")
+                block = residual_block(config.spade_hidden, dtype, name=f"residual{i}_{j}")
                 x = block(x, guidance)
-            x = UpBlock(config.channels(i), dtype, name=f"up{i}")(x)
-            x = x + ConvBlock(config.channels(i), dtype=dtype, name=f"jump{i}")(warped[i])
+            x = up_block(config.channels(i), dtype, name=f"up{i}")(x)
+            x = x + conv_block(config.channels(i), dtype=dtype, name=f"jump{i}")(warped[i])
         image = conv(3, 7, dtype, name="output")(x)
         return jnp.tanh(image.astype(jnp.float32)), warped

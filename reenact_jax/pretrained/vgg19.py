@@ -4,6 +4,7 @@ Parameters are a pytree `{"features.N": {"kernel": (3, 3, I, O), "bias": (O,)}}`
 layer numbers N; the functions are pure.
 """
 
+import functools
 from pathlib import Path
 
 import jax
@@ -35,31 +36,47 @@ _UNUSED = {f"features.{n}" for n in (30, 32, 34)} | {f"classifier.{n}" for n in 
 Vgg19Params = dict[str, dict[str, jax.Array]]
 
 
-def vgg19_features(params: Vgg19Params, images: jax.Array) -> tuple[jax.Array, ...]:
+def vgg19_features(
+    params: Vgg19Params,
+    images: jax.Array,
+    *,
+    dtype: jnp.dtype | None = None,
+    rematerialise: bool = False,
+) -> tuple[jax.Array, ...]:
     """Activations relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
 
     Args:
       params: as of `load_vgg19` or `random_vgg19`.
       images: float `(B, H, W, 3)` RGB in [-1, 1], H and W at least 16.
+      dtype: of convolutions and features; None = that of the images.
+      rematerialise: keep the blocks' inputs alone for the backward pass and compute the rest again.
 
     Returns:
-      Five float arrays `(B, H / 2^i, W / 2^i, C_i)`, i = 0..4, C = 64, 128, 256, 512, 512.
+      Five arrays `(B, H / 2^i, W / 2^i, C_i)`, i = 0..4, C = 64, 128, 256, 512, 512.
     """
     if images.ndim != 4 or images.shape[-1] != 3 or min(images.shape[1:3]) < 16:
         raise ValueError(f"expected images (B, H, W, 3) with sides >= 16, found {images.shape}")
     shape = (1, 1, 1, 3)
     mean = jnp.array(IMAGENET_MEAN, images.dtype).reshape(shape)
     std = jnp.array(IMAGENET_STD, images.dtype).reshape(shape)
-    x = (to_unit(images) - mean) / std
+    x = ((to_unit(images) - mean) / std).astype(images.dtype if dtype is None else dtype)
     features = []
-    for block in BLOCKS:
-        if features:
-            x = max_pool2(x)
-        for index, (number, _, _) in enumerate(block):
-            x = _conv_relu(params[f"features.{number}"], x)
-            if index == 0:
-                features.append(x)
+    for index in range(len(BLOCKS)):
+        block = functools.partial(_block, index)
+        first, x = (jax.checkpoint(block) if rematerialise else block)(params, x)
+        features.append(first)
     return tuple(features)
+
+
+def _block(index: int, params: Vgg19Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Block number `index`: its first activation and its last one."""
+    if index:
+        x = max_pool2(x)
+    activations = []
+    for number, _, _ in BLOCKS[index]:
+        x = _conv_relu(params[f"features.{number}"], x)
+        activations.append(x)
+    return activations[0], x
 
 
 def _conv_relu(layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:

@@ -18,5 +18,24 @@ def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Adam with the schedule above."""
-    return optax.adam(learning_rate_schedule(config), b1=config.adam_beta1, b2=config.adam_beta2)
+    """Adam with the schedule above.
+
+    With a warm-up, the reenactment network has an Adam of its own that starts behind it: without
+    that, moments of steps without a gradient would make the first real ones far too long.
+    """
+    schedule = learning_rate_schedule(config)
+
+    def adam(first_step: int) -> optax.GradientTransformation:
+        return optax.adam(
+            lambda count: schedule(count + first_step), b1=config.adam_beta1, b2=config.adam_beta2
+        )
+
+    if not config.warmup_steps:
+        return adam(0)
+    later = optax.conditionally_mask(
+        adam(config.warmup_steps), lambda step: step >= config.warmup_steps
+    )
+    return optax.partition(
+        {"completion": adam(0), "reenactment": later},
+        lambda params: {network: network for network in params},
+    )

@@ -37,6 +37,19 @@ class TrainState:
             ema_params=params if ema else None,
         )
 
+    def update(
+        self, gradients: dict, optimizer: optax.GradientTransformation, *, ema_decay: float
+    ) -> "TrainState":
+        """The state after one step; `ema_decay` is read where there is an average."""
+        updates, opt_state = optimizer.update(gradients, self.opt_state, self.params)
+        params = optax.apply_updates(self.params, updates)
+        ema_params = self.ema_params
+        if ema_params is not None:
+            ema_params = optax.incremental_update(params, ema_params, 1.0 - ema_decay)
+        return TrainState(
+            step=self.step + 1, params=params, opt_state=opt_state, ema_params=ema_params
+        )
+
     @property
     def evaluation_params(self) -> dict:
         """What samples, evaluation and reenactment use: the average, where there is one."""

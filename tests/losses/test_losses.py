@@ -172,6 +172,49 @@ def smooth_images(seed):
     return jnp.tanh(jax.image.resize(1.5 * low, (1, 64, 64, 3), "cubic"))
 
 
+def test_target_features_cost_no_backward_pass():
+    """Not even where the target itself could be differentiated."""
+    images = jnp.zeros((1, 32, 32, 3))
+    features = functools.partial(vgg19_features, random_vgg19(0))
+
+    def objective(generated, target):
+        return reconstruction_loss(generated, target, features, LossWeights())[0].sum()
+
+    program = str(jax.make_jaxpr(jax.grad(objective, (0, 1)))(images, images))
+    # 13 convolutions forward for each of the two images of the one scale, 13 back for one of them.
+    assert program.count("conv_general_dilated[") == 3 * 13
+
+
+@pytest.mark.parametrize("option", [{"rematerialise": True}, {"dtype": jnp.bfloat16}])
+def test_memory_saving_features_give_the_same_loss_and_gradient(option):
+    """Of a generated image near the truth, as it is for most of a training."""
+    params, target = random_vgg19(0), smooth_images(1)[:, :32, :32]
+    generated = target + 0.3 * smooth_images(2)[:, :32, :32]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def value_and_gradient(features, generated):
+        def objective(generated):
+            return reconstruction_loss(generated, target, features, LossWeights())[0].sum()
+
+        return jax.value_and_grad(objective)(generated)
+
+    loss, gradient = value_and_gradient(functools.partial(vgg19_features, params), generated)
+    features = functools.partial(vgg19_features, params, **option)
+    other_loss, other_gradient = value_and_gradient(features, generated)
+    assert other_loss.dtype == other_gradient.dtype == jnp.float32
+    cosine = jnp.vdot(gradient, other_gradient) / (
+        jnp.linalg.norm(gradient) * jnp.linalg.norm(other_gradient)
+    )
+    if "dtype" in option:
+        # Features carry 8 bits: a relative error of 2^-9 each, which the signs of small differences
+        # feel (the gradient of |a - b|) and the mean over thousands of them hardly does.
+        np.testing.assert_allclose(other_loss, loss, rtol=1e-2)
+        assert cosine > 0.9
+    else:
+        np.testing.assert_allclose(other_loss, loss, rtol=1e-5)
+        assert cosine > 0.999999
+
+
 def test_random_vgg_features_balance_the_layers_and_the_two_terms():
     extract = jax.jit(functools.partial(vgg19_features, random_vgg19(0)))
     a, b = smooth_images(1), smooth_images(2)

@@ -1,7 +1,6 @@
-"""Sizes, switches, gradients and errors of the whole generator."""
+"""Sizes, switches and errors of the whole generator."""
 
 import dataclasses
-import re
 
 import jax
 import jax.numpy as jnp
@@ -13,51 +12,7 @@ from reenact_jax.nn.completion import CompletionNetwork
 from reenact_jax.nn.config import CompletionConfig, ModelConfig, ReenactmentConfig
 from reenact_jax.nn.initialise import initial_parameters, parameter_shapes
 from reenact_jax.nn.model import FaceReenactor
-
-TINY = ModelConfig(
-    CompletionConfig(
-        base_channels=4,
-        max_channels=8,
-        num_down=2,
-        num_up=1,
-        descriptor_dim=5,
-        descriptor_hidden=6,
-        adain_hidden=4,
-    ),
-    ReenactmentConfig(
-        base_channels=4, max_channels=8, num_down=1, num_residual_blocks=1, spade_hidden=4
-    ),
-)
-UNGUIDED = dataclasses.replace(
-    TINY,
-    flow_guidance=False,
-    occlusion_guidance=False,
-    reenactment=dataclasses.replace(TINY.reenactment, synthesis_guidance=False),
-)
-INPUTS = ("source_image", "descriptor", "flow", "occlusion", "rendering", "mask")
-
-
-def make_inputs(side, descriptor_dim, batch=2):
-    rng = np.random.default_rng(0)
-
-    def normal(*shape):
-        return rng.standard_normal(shape).astype(np.float32)
-
-    return {
-        "source_image": np.tanh(normal(batch, side, side, 3)),
-        "descriptor": normal(batch, descriptor_dim),
-        "flow": 0.2 * normal(batch, side, side, 2),
-        "occlusion": rng.uniform(size=(batch, side, side, 1)).astype(np.float32),
-        "rendering": np.tanh(normal(batch, side, side, 3)),
-        "mask": (normal(batch, side, side, 1) > 0).astype(np.float32),
-    }
-
-
-def perturbed_parameters(config):
-    """Away from the start, where the zero flow rows would hide paths, and with larger weights."""
-    params = initial_parameters(config, jax.random.key(0))
-    rng = np.random.default_rng(1)
-    return jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape).astype(np.float32), params)
+from tests.helpers.tiny_networks import INPUTS, TINY, UNGUIDED, make_inputs, perturbed_parameters
 
 
 def counts(tree):
@@ -124,43 +79,6 @@ def test_paper_sized_model_returns_the_named_intermediates(fusion, fused_side):
         "O": (1, fused_side, fused_side, 1),
     }
     assert warped == [(1, 256, 256, 64), (1, 128, 128, 128), (1, 64, 64, 256), (1, 32, 32, 256)]
-
-
-def gradient_sizes(config):
-    """Largest |gradient| of a random projection of the image, per parameter and per input."""
-    inputs = make_inputs(16, config.completion.descriptor_dim)
-    cotangent = np.random.default_rng(2).standard_normal((2, 16, 16, 3)).astype(np.float32)
-
-    @jax.jit
-    def sizes(params, inputs):
-        def objective(params, inputs):
-            image, _ = FaceReenactor(config).apply({"params": params}, **inputs)
-            return jnp.sum(image * cotangent)
-
-        return jax.tree.map(lambda g: jnp.abs(g).max(), jax.grad(objective, (0, 1))(params, inputs))
-
-    of_params, of_inputs = sizes(perturbed_parameters(config), inputs)
-    flat, _ = jax.tree_util.tree_flatten_with_path(of_params)
-    named = {"/".join(entry.key for entry in path): float(size) for path, size in flat}
-    return named, {name: float(size) for name, size in of_inputs.items()}
-
-
-# A bias that only instance normalisation sees is removed with the mean.
-REMOVED_BIASES = re.compile(
-    r"completion/(input|encoder\d/conv0|encoder1/conv1|decoder1/conv0)/bias"
-    r"|reenactment/residual\d_\d/conv0/bias"
-)
-
-
-def test_every_parameter_and_input_gets_a_gradient():
-    of_params, of_inputs = gradient_sizes(TINY)
-    removed = {name for name in of_params if REMOVED_BIASES.fullmatch(name)}
-    assert len(removed) == 6
-    alive = {name: size for name, size in of_params.items() if name not in removed}
-    assert min(alive.values()) > 1e-2, min(alive, key=alive.get)
-    # Rounding of sums that cancel; the smallest of the others is a hundred times larger.
-    assert max(of_params[name] for name in removed) < 1e-4
-    assert min(of_inputs.values()) > 1e-4, of_inputs
 
 
 def test_without_guidance_no_computed_map_reaches_the_image():
