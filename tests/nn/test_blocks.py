@@ -1,19 +1,18 @@
 """Layers and blocks against values of PyTorch for the same weights."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from reenact_jax.nn import blocks, norm
+from tests.helpers.torch_values import ORIGINS, torch_values
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "torch"
+both_origins = pytest.mark.parametrize("origin", ORIGINS)
 
 
-def load(name):
-    stored = dict(np.load(FIXTURES / f"{name}.npz"))
+def load(name, origin):
+    stored = torch_values(name, origin)
     weights = {k.removeprefix("weights/"): v for k, v in stored.items() if k.startswith("weights/")}
     return stored, weights
 
@@ -55,19 +54,22 @@ def check(module, params, stored, *inputs):
     np.testing.assert_allclose(output, stored["output"], atol=1e-5)
 
 
-def test_layer_norm_2d_agrees_with_torch():
-    stored, weights = load("layer_norm")
+@both_origins
+def test_layer_norm_2d_agrees_with_torch(origin):
+    stored, weights = load("layer_norm", origin)
     params = {"affine": {"scale": weights["weight"], "bias": weights["bias"]}}
     check(norm.LayerNorm2d(), params, stored, stored["x"])
 
 
-def test_adain_agrees_with_torch():
-    stored, weights = load("adain")
+@both_origins
+def test_adain_agrees_with_torch(origin):
+    stored, weights = load("adain", origin)
     check(norm.AdaIN(hidden=7), adain(weights), stored, stored["x"], stored["code"])
 
 
-def test_spade_agrees_with_torch():
-    stored, weights = load("spade")
+@both_origins
+def test_spade_agrees_with_torch(origin):
+    stored, weights = load("spade", origin)
     params = {
         "shared": conv(weights, "shared"),
         "gamma_beta": gamma_beta(conv, weights, ""),
@@ -75,8 +77,9 @@ def test_spade_agrees_with_torch():
     check(norm.SPADE(hidden=6), params, stored, stored["x"], stored["guidance"])
 
 
-def test_encoder_block_agrees_with_torch():
-    stored, weights = load("encoder_block")
+@both_origins
+def test_encoder_block_agrees_with_torch(origin):
+    stored, weights = load("encoder_block", origin)
     params = {
         "norm0": adain(weights, "norm0."),
         "conv0": conv(weights, "conv0"),
@@ -87,8 +90,9 @@ def test_encoder_block_agrees_with_torch():
     check(module, params, stored, stored["x"], stored["code"])
 
 
-def test_decoder_block_agrees_with_torch():
-    stored, weights = load("decoder_block")
+@both_origins
+def test_decoder_block_agrees_with_torch(origin):
+    stored, weights = load("decoder_block", origin)
     params = {
         "norm0": adain(weights, "norm0."),
         "conv0": conv(weights, "conv0"),

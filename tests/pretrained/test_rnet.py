@@ -1,6 +1,5 @@
 """R-Net against PyTorch's answers, its readers against written files and broken ones."""
 
-import importlib.util
 import runpy
 import sys
 from pathlib import Path
@@ -48,11 +47,9 @@ def test_coefficients_agree_with_torch_live(params):
     pytest.importorskip("torch", reason="PyTorch is not installed (the extra `convert`)")
     import torch
 
-    path = ROOT / "scripts" / "make_torch_fixtures.py"
-    spec = importlib.util.spec_from_file_location("make_torch_fixtures", path)
-    fixtures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fixtures)
-    module = fixtures.RNet().eval()
+    from scripts.torch_fixtures.rnet import RNet
+
+    module = RNet().eval()
     state = {name: torch.from_numpy(a) for name, a in rnet_weights.drawn_state().items()}
     missing, unexpected = module.load_state_dict(state, strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)

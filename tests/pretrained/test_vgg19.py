@@ -11,23 +11,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from reenact_jax.pretrained import vgg19
+from tests.helpers.vgg19_weights import drawn_arrays
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests" / "fixtures" / "torch" / "vgg19.npz"
-
-
-def drawn_arrays(seed):
-    """Weights of the fixture under torchvision's names, as make_torch_fixtures.py draws them."""
-    rng = np.random.default_rng(seed)
-    arrays = {}
-    for block in vgg19.BLOCKS:
-        for number, inputs, outputs in block:
-            kernel = rng.standard_normal((outputs, inputs, 3, 3), dtype=np.float32)
-            kernel *= np.float32(np.sqrt(2.0 / (9 * inputs)))
-            bias = np.float32(0.1) * rng.standard_normal(outputs, dtype=np.float32)
-            arrays[f"features.{number}.weight"] = kernel
-            arrays[f"features.{number}.bias"] = bias
-    return arrays
 
 
 @pytest.fixture(scope="module")
