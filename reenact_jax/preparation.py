@@ -98,7 +98,7 @@ class PrepareVideo:
     def __call__(self, video: RawVideo) -> ClipSummary:
         """
         Raises:
-          prepared.StorageError: if the disk is full; going on with other videos would not help.
+          StorageError: if the disk is full; going on with other videos would not help.
           UserError: if the video cannot be used.
         """
         clip = self.track(video.path)

@@ -17,7 +17,7 @@ from reenact_jax.data import builders, pair_lists
 from reenact_jax.data.evaluation_pairs import PAIR_SEED, draw_pairs
 from reenact_jax.data.frames import open_frames
 from reenact_jax.data.pose_difference import BIN_EDGES, BIN_NAMES, pose_bin
-from reenact_jax.data.prepared import storage_errors
+from reenact_jax.data.storage import storage_errors
 from reenact_jax.errors import UserError, run_command
 from reenact_jax.files import write_text
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from reenact_jax.data import prepared
+from reenact_jax.data.storage import StorageError
 from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError, run_command
 from reenact_jax.face_model.ict import load_ict_facekit
@@ -74,7 +75,7 @@ def main(options: argparse.Namespace) -> None:
         unit="frame",
         sizes=[prepare.num_frames(video) for video in missing],
     ):
-        if isinstance(result, prepared.StorageError):
+        if isinstance(result, StorageError):
             raise result
         if isinstance(result, UserError):
             failures.append(str(result))

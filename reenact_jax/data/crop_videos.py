@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from reenact_jax import media
-from reenact_jax.data import images, importing, prepared
+from reenact_jax.data import images, importing
+from reenact_jax.data.storage import NewFolder, StorageError, storage_errors
 from reenact_jax.data.video_metadata import ClipList, ClipRow, list_hash
 from reenact_jax.errors import UserError
 
@@ -189,9 +190,9 @@ class _CutVideo:
         if not rows:
             return {}
         try:
-            with prepared.storage_errors(self.out):
+            with storage_errors(self.out):
                 return self._cut(path, rows)
-        except prepared.StorageError:
+        except StorageError:
             raise
         except UserError as err:
             return {row.clip_id: str(err) for row in rows}
@@ -211,8 +212,7 @@ class _CutVideo:
         with contextlib.ExitStack() as stack:
             # Closed in order, all or none: a video that turns out to be damaged leaves nothing.
             folders = {
-                row.clip_id: stack.enter_context(prepared.NewFolder(self._folder(row)))
-                for row, _, _ in jobs
+                row.clip_id: stack.enter_context(NewFolder(self._folder(row))) for row, _, _ in jobs
             }
             num_frames = 0
             for i, frame in _constant_rate_frames(path, info):

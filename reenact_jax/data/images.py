@@ -8,6 +8,8 @@ from PIL import Image, UnidentifiedImageError
 JPEG_QUALITY = 95
 
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff"}
+# What a complete file ends with: PNG's last chunk with its checksum, JPEG's end marker.
+_ENDS = {"png": b"IEND\xaeB`\x82", "jpg": b"\xff\xd9"}
 
 
 def image_format(encoded: bytes) -> str:
@@ -37,6 +39,19 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     if mode != "RGB":
         raise ValueError(f"expected an RGB image, found mode {mode}: convert it first")
     return height, width
+
+
+def check_complete(encoded: bytes) -> None:
+    """Refuses a file that was cut off, without decoding it where its end is in place.
+
+    This costs next to nothing, where decoding a frame of 256 x 256 takes half a millisecond; damage
+    in the middle of a file is found when it is decoded.
+
+    Raises:
+      ValueError: if the bytes are no PNG or JPEG, or end too early.
+    """
+    if not encoded.rstrip(b"\0").endswith(_ENDS[image_format(encoded)]):
+        decode_image(encoded)  # some programs write more behind the end
 
 
 def encode_image(pixels: np.ndarray, file_format: str = "png") -> bytes:

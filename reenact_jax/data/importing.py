@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact_jax.data import images, prepared, workers
+from reenact_jax.data.storage import StorageError, storage_errors
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.coefficients import EXPRESSION, IDENTITY, TEXTURE
 from reenact_jax.face_model.morphable import MorphableModel
@@ -180,7 +181,7 @@ def write_report(folder: str | Path, values: dict) -> None:
       UserError: if the disk is full.
     """
     path = Path(folder) / "report.json"
-    with prepared.storage_errors(path):
+    with storage_errors(path):
         write_text(path, json.dumps(values, indent=2) + "\n")
 
 
@@ -202,6 +203,8 @@ def stored_frames(frames: Iterable[bytes | np.ndarray], image_size: int, where: 
     for i, frame in enumerate(frames):
         try:
             is_encoded = isinstance(frame, bytes)
+            if is_encoded:
+                images.check_complete(frame)
             size = images.image_size(frame) if is_encoded else frame.shape[:2]
             first_size = first_size or size
             if size != first_size:
@@ -273,7 +276,7 @@ class _Prepare:
                     origin=footage.origin,
                 ),
             )
-        except prepared.StorageError:
+        except StorageError:
             raise
         except MissingParameters:
             return "missing_coefficients", ""

@@ -17,7 +17,8 @@ import numpy as np
 from reenact_jax.data.evaluation_pairs import pairs_hash
 from reenact_jax.data.frames import ClipEntry, FrameDataset, open_frames
 from reenact_jax.data.pose_difference import BIN_NAMES, pose_bin, pose_difference
-from reenact_jax.data.prepared import PAIR_KINDS, PreparedPair, storage_errors
+from reenact_jax.data.prepared import PAIR_KINDS, PreparedPair
+from reenact_jax.data.storage import storage_errors
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
 

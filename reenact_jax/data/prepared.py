@@ -14,19 +14,16 @@ A clip is written under a hidden name and renamed when it is complete, so a fold
 listed can be read.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
-import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from reenact_jax.data import images
 from reenact_jax.data.info import DatasetInfo, FaceModelInfo
+from reenact_jax.data.storage import NewFolder, list_complete, storage_errors
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FIELDS, FaceParameters
@@ -34,24 +31,6 @@ from reenact_jax.files import write_text
 
 SPLITS = ("train", "test")
 PAIR_KINDS = ("self", "cross")
-
-_INCOMPLETE = ".incomplete-"
-
-
-class StorageError(UserError):
-    """A folder cannot be written to; going on with other clips would not help."""
-
-
-@contextlib.contextmanager
-def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turns an OSError of the block, a full disk for one, into a StorageError."""
-    try:
-        yield
-    except OSError as err:
-        raise StorageError(
-            f"{path}: cannot be written ({err.strerror or err}): make room and run the same "
-            "command again; what is complete stays"
-        ) from err
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +136,7 @@ def read_dataset_info(root: str | Path) -> DatasetInfo:
 
 def list_clips(root: str | Path) -> list[str]:
     """Ids of the complete clips, sorted."""
-    return _list_complete(Path(root) / "clips", "clip.json")
+    return list_complete(Path(root) / "clips", "clip.json")
 
 
 def has_clip(root: str | Path, clip_id: str) -> bool:
@@ -175,7 +154,8 @@ def write_clip(root: str | Path, clip: PreparedClip, *, file_format: str = "png"
 
     Raises:
       UserError: if the clip does not fit the dataset (image size, widths of the parameters), if
-        the numbers of frames and parameters differ, or if a parameter is not finite.
+        the numbers of frames and parameters differ, if an encoded frame was cut off, or if a
+        parameter is not finite.
       StorageError: if the disk is full.
     """
     info = read_dataset_info(root)
@@ -262,7 +242,7 @@ def read_frame(root: str | Path, clip_id: str, index: int) -> tuple[bytes, FaceP
 
 def list_pairs(root: str | Path) -> list[str]:
     """Ids of the evaluation pairs, sorted; empty if the folder has none."""
-    return _list_complete(Path(root) / "pairs", "pair.json")
+    return list_complete(Path(root) / "pairs", "pair.json")
 
 
 def write_pair(root: str | Path, pair: PreparedPair) -> None:
@@ -317,48 +297,6 @@ def _read_parameters(folder: Path) -> FaceParameters:
         ) from err
 
 
-class NewFolder:
-    """Context in which a folder is filled under a hidden name and renamed at the end.
-
-    After an exception, or if the block has deleted the folder, nothing stays.
-    """
-
-    def __init__(self, final: Path):
-        self._final = final
-        self._hidden = final.with_name(_INCOMPLETE + final.name)
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self._hidden, ignore_errors=True)
-        self._hidden.mkdir(parents=True)
-        return self._hidden
-
-    def __exit__(self, error_type, error, traceback) -> None:
-        if error_type is not None:
-            shutil.rmtree(self._hidden, ignore_errors=True)
-            return
-        if not self._hidden.exists():
-            return
-        if self._final.exists():
-            # A folder cannot be renamed onto one that is not empty.
-            replaced = self._final.with_name(_INCOMPLETE + "old-" + self._final.name)
-            shutil.rmtree(replaced, ignore_errors=True)
-            os.replace(self._final, replaced)
-            os.replace(self._hidden, self._final)
-            shutil.rmtree(replaced, ignore_errors=True)
-        else:
-            os.replace(self._hidden, self._final)
-
-
-def _list_complete(folder: Path, marker: str) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and (entry / marker).exists()
-    )
-
-
 def _check_name(name: str, what: str) -> None:
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise UserError(f"expected a {what} that can name a folder, found {name!r}")
@@ -391,11 +329,11 @@ def _checked_parameters(
 
 def _encoded(frame: bytes | np.ndarray, info: DatasetInfo, file_format: str, where: str) -> bytes:
     try:
-        encoded = (
-            frame
-            if isinstance(frame, bytes)
-            else images.encode_image(np.asarray(frame), file_format)
-        )
+        if isinstance(frame, bytes):
+            images.check_complete(frame)
+            encoded = frame
+        else:
+            encoded = images.encode_image(np.asarray(frame), file_format)
         height, width = images.image_size(encoded)
     except ValueError as err:
         raise UserError(f"{where}: {err}") from err

@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from reenact_jax.data import builders, frames
+from reenact_jax.data import builders, frames, prepared_builder
 from reenact_jax.data.beam_pack import pipeline_options, write_with_beam
 from reenact_jax.errors import UserError
 from tests.data.test_shards import content
@@ -20,7 +20,7 @@ CLIPS = {
 
 @pytest.fixture
 def many_clips(tmp_path, monkeypatch):
-    monkeypatch.setattr(builders, "_FRAMES_PER_SHARD", 2)
+    monkeypatch.setattr(prepared_builder, "_FRAMES_PER_SHARD", 2)
     monkeypatch.setattr(toy_clips, "CLIPS", dict.fromkeys(sorted(CLIPS)))
     monkeypatch.setattr(toy_clips, "frame_pixels", lambda clip_id, i: pixels(int(clip_id[-3:]), i))
     toy_clips.write_prepared(tmp_path / "prepared", clips=CLIPS)

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from reenact_jax.data import builders, evaluation_pairs, frames, images, prepared
+from reenact_jax.data import (
+    builders,
+    evaluation_pairs,
+    frames,
+    images,
+    prepared,
+    prepared_builder,
+)
 from reenact_jax.data.pairs import train_pairs
 from reenact_jax.face_model.parameters import FIELDS
 from tests.helpers.toy_clips import (
@@ -210,7 +217,8 @@ def test_a_damaged_record_is_named(tmp_path):
     write_prepared(root)
     noise = np.random.default_rng(0).integers(0, 256, (3, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
     broken = [images.encode_image(frame) for frame in noise]
-    broken[1] = broken[1][:200]  # a whole header, half the pixels
+    # A whole header and end; cut-off frames are refused before.
+    broken[1] = broken[1][:200] + bytes(len(broken[1]) - 220) + broken[1][-20:]
     clip = prepared.read_clip(root, "emil#v1#000001")
     prepared.write_clip(root, dataclasses.replace(clip, frames=broken))
     builders.pack(root, out, "clips")
@@ -222,7 +230,7 @@ def test_a_damaged_record_is_named(tmp_path):
 
 
 def test_large_sets_are_cut_into_shards_of_whole_clips(tmp_path, prepared_root, monkeypatch):
-    monkeypatch.setattr(builders, "_FRAMES_PER_SHARD", 6)
+    monkeypatch.setattr(prepared_builder, "_FRAMES_PER_SHARD", 6)
     builders.pack(prepared_root, tmp_path, "clips")
     names = sorted(path.name for path in tmp_path.glob("clips/frames/1.0.0/*train*"))
     assert len(names) == 3  # 5 + 2, 9, 3 frames

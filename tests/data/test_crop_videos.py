@@ -14,8 +14,9 @@ import pytest
 
 from reenact_jax import media
 from reenact_jax.data import crop_videos as cropping
-from reenact_jax.data import images, prepared
+from reenact_jax.data import images
 from reenact_jax.data.crop_videos import crop_videos, frame_range, scaled_box
+from reenact_jax.data.storage import StorageError
 from reenact_jax.data.video_metadata import ClipList, ClipRow, list_hash, read_metadata
 from reenact_jax.data.video_metadata import write_metadata as write_list
 from reenact_jax.data.voxceleb import find_clips
@@ -223,7 +224,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(videos, tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cropping.Path, "write_bytes", fail)
-    with pytest.raises(prepared.StorageError, match="No space left on device.: make room"):
+    with pytest.raises(StorageError, match="No space left on device.: make room"):
         crop_videos(videos, clip_list(ROW), tmp_path / "out", image_size=16)
     assert not left_behind(tmp_path / "out")
 

@@ -12,6 +12,9 @@ from reenact_jax.face_model.parameters import FIELDS, FaceParameters
 
 MODEL = FaceModelInfo(name="toy", fingerprint="0123", identity=3, expression=2, texture=0)
 
+_NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+ENCODED = {name: images.encode_image(_NOISE, name) for name in ("png", "jpg")}
+
 
 def make_parameters(rng, num_frames, model=MODEL):
     leaves = {
@@ -66,6 +69,12 @@ def test_encoded_frames_are_written_as_they_are(root):
     assert [path.name for path in paths] == ["000000.jpg", "000001.jpg", "000002.jpg"]
 
 
+def test_what_other_programs_write_behind_a_picture_is_no_damage(root):
+    encoded = [ENCODED["jpg"] + extra for extra in (b"", b"\0\0", b"a comment")]
+    prepared.write_clip(root, make_clip(frames=encoded))
+    assert prepared.read_clip(root, make_clip().clip_id).frames == encoded
+
+
 def test_a_clip_written_twice_is_the_second_one(root):
     prepared.write_clip(root, make_clip(num_frames=3))
     prepared.write_clip(root, make_clip(num_frames=2, seed=1))
@@ -80,6 +89,8 @@ def test_a_clip_written_twice_is_the_second_one(root):
         ({"frames": [np.zeros((16, 16, 3), np.uint8)] * 2}, r"identity: expected shape \(2, 3\)"),
         ({"frames": []}, "at least one frame"),
         ({"frames": [b"GIF89a"] * 3}, "expected PNG or JPEG bytes"),
+        ({"frames": [ENCODED["png"][:-60]] * 3}, "frame 0: expected a complete PNG or JPEG"),
+        ({"frames": [ENCODED["jpg"][:-20]] * 3}, "frame 0: expected a complete PNG or JPEG"),
         ({"frames": [np.zeros((16, 16, 3), np.float32)] * 3}, "expected uint8"),
         ({"split": "validation"}, "split: expected one of"),
         ({"clip_id": "a/b"}, "expected a clip_id"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
-from reenact_jax.data import builders, frames
+from reenact_jax.data import builders, frames, prepared_builder
 from reenact_jax.data.pairs import train_pairs
 from reenact_jax.data.pipeline import train_batches
 from reenact_jax.data.record_files import DamagedRecord, Record
@@ -24,7 +24,7 @@ def whole(tmp_path_factory, prepared_root):
     """Train files of 7 (anna 5 + 2), 9 (carl) and 3 (emil) frames."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builders, "_FRAMES_PER_SHARD", 6)
+        patch.setattr(prepared_builder, "_FRAMES_PER_SHARD", 6)
         builders.pack(prepared_root, folder, "clips")
     return folder
 

@@ -11,7 +11,15 @@ import sys
 import numpy as np
 import pytest
 
-from reenact_jax.data import builders, frames, images, prepared, records, shards
+from reenact_jax.data import (
+    builders,
+    frames,
+    images,
+    prepared,
+    prepared_builder,
+    records,
+    shards,
+)
 from reenact_jax.errors import UserError
 from tests.helpers.toy_clips import IMAGE_SIZE, write_prepared
 
@@ -29,7 +37,7 @@ def content(folder):
 @pytest.fixture
 def plain(tmp_path, prepared_root, monkeypatch):
     """A dataset of several files that was packed in one go."""
-    monkeypatch.setattr(builders, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
+    monkeypatch.setattr(prepared_builder, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
     builders.pack(prepared_root, tmp_path / "plain", "clips")
     return content(tmp_path / "plain")
 
@@ -44,9 +52,9 @@ def test_a_run_killed_at_every_step_ends_with_the_same_files(tmp_path, prepared_
     script = f"""
 import os, sys
 from pathlib import Path
-from reenact_jax.data import builders, prepared
+from reenact_jax.data import builders, prepared, prepared_builder
 
-builders._FRAMES_PER_SHARD = {FRAMES_PER_SHARD}
+prepared_builder._FRAMES_PER_SHARD = {FRAMES_PER_SHARD}
 run = 0
 
 def killing(function, every=1):
@@ -92,7 +100,7 @@ while True:
 
 
 def test_complete_files_of_a_stopped_run_are_kept(tmp_path, prepared_root, monkeypatch):
-    monkeypatch.setattr(builders, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
+    monkeypatch.setattr(prepared_builder, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
     read, asked = prepared.read_clip, []
 
     def stopping(root, clip_id):
@@ -112,7 +120,7 @@ def test_complete_files_of_a_stopped_run_are_kept(tmp_path, prepared_root, monke
 
 
 def test_files_of_other_content_are_not_mixed_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(builders, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
+    monkeypatch.setattr(prepared_builder, "_FRAMES_PER_SHARD", FRAMES_PER_SHARD)
     root, out = tmp_path / "prepared", tmp_path / "out"
     write_prepared(root)
     real = shards.write_shard

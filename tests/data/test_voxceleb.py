@@ -13,6 +13,7 @@ import scipy.io
 
 from reenact_jax.data import builders, frames, images, prepared, voxceleb
 from reenact_jax.data.info import check_face_model
+from reenact_jax.data.storage import StorageError
 from reenact_jax.data.video_metadata import ClipList, ClipRow
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.bfm import load_bfm
@@ -285,7 +286,7 @@ def test_a_full_disk_stops_the_run_with_one_message_and_keeps_finished_clips(
 
     monkeypatch.setattr(prepared.np, "savez", fill_up)
     out = tmp_path / "out"
-    with pytest.raises(prepared.StorageError, match="No space left on device.: make room and run"):
+    with pytest.raises(StorageError, match="No space left on device.: make room and run"):
         voxceleb.import_clips(raw.videos, raw.coefficients, out, model)
     assert prepared.list_clips(out) == [TRAIN]
     assert [path.name for path in (out / "clips").iterdir()] == [TRAIN]

@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from reenact_jax.data import images, prepared
-from reenact_jax.data.prepared import NewFolder, PreparedClip, PreparedPair, storage_errors
+from reenact_jax.data.prepared import PreparedClip, PreparedPair
+from reenact_jax.data.storage import NewFolder, storage_errors
 from reenact_jax.data.talking_heads.clips import (
     answer_shot,
     clip_numbers,
