@@ -23,6 +23,7 @@ import functools
 import importlib.util
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -133,6 +134,7 @@ def take(measured: Measured, rows: np.ndarray) -> Measured:
 
 
 def report_of(parting: Separation) -> dict:
+    """AUC and percentiles, for JSON."""
     return {"auc": parting.auc, **parting.percentiles(), "failures": parting.failures}
 
 
@@ -140,7 +142,7 @@ def embed_by_dlib(images: np.ndarray) -> Embeddings:
     """The same network with dlib's own detector, five points, crop and arithmetic."""
     import dlib
 
-    folder = Path(str(find_dlib_face())).parent
+    folder = find_dlib_face().parent
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
     network = dlib.face_recognition_model_v1(str(find_dlib_face()))
@@ -191,11 +193,12 @@ def main(options: argparse.Namespace) -> None:
 
 
 def separate(pictures: Pictures, identity: Embeddings) -> dict:
+    """How well the clips are told apart; genuine pairs are a tenth of the shortest clip apart."""
     apart = max(1, int(np.bincount(np.unique(pictures.clips, return_inverse=True)[1]).min()) // 10)
     return report_of(separation(identity, pictures.clips, pictures.places, apart=apart))
 
 
-def contrasts(pictures: Pictures, measured: Measured):
+def contrasts(pictures: Pictures, measured: Measured) -> Iterator[tuple[str, dict[str, Scores]]]:
     """Random pairs within and across clips: what the metrics say where there is a difference."""
     rng = np.random.default_rng(SEED)
     first, second = rng.integers(0, len(pictures.images), (2, 4000))
@@ -235,12 +238,20 @@ def tables(report: dict) -> str:
     names = list(next(iter(report["floors"].values())))
     lines += ["", "| | pairs | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
     for name, row in report["floors"].items():
-        cells = " | ".join(f"{row[n]['mean']:.4f} ({row[n]['p95']:.4f})" for n in names)
+        cells = " | ".join(_cell(n, row[n]) for n in names)
         lines.append(f"| {name} | {row['aed_open']['pairs']} | {cells} |")
     lines += ["", "| fd_dlib | value | pictures |", "|---|---|---|"]
     for name, row in report["fd_dlib"].items():
         lines.append(f"| {name} | {row['value']:.4f} | {row['counts'][0]} and {row['counts'][1]} |")
     return "\n".join(lines)
+
+
+def _cell(name: str, row: dict) -> str:
+    """Mean, and of distances the 95th percentile in brackets."""
+    if row["mean"] is None:
+        return "-"
+    tail = "" if name == "csim_dlib" else f" ({row['p95']:.4f})"
+    return f"{row['mean']:.4f}{tail}"
 
 
 if __name__ == "__main__":

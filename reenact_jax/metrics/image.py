@@ -105,12 +105,14 @@ def _ssim(
     def smooth(images: jax.Array) -> jax.Array:
         return blur(blur(images, 1), 2)
 
-    # Variances do not change with the origin, and in the middle of the range cancel least.
-    centred_p, centred_t = prediction - 0.5, target - 0.5
-    mean_p, mean_t = smooth(centred_p), smooth(centred_t)
-    var_p = correction * (smooth(centred_p * centred_p) - mean_p * mean_p)
-    var_t = correction * (smooth(centred_t * centred_t) - mean_t * mean_t)
-    covariance = correction * (smooth(centred_p * centred_t) - mean_p * mean_t)
+    # Variances do not change with the origin, and in the middle of the range cancel least. All
+    # five maps are smoothed at once, as channels.
+    p, t = prediction - 0.5, target - 0.5
+    maps = smooth(jnp.concatenate([p, t, p * p, t * t, p * t], axis=-1))
+    mean_p, mean_t, square_p, square_t, product = jnp.split(maps, 5, axis=-1)
+    var_p = correction * (square_p - mean_p * mean_p)
+    var_t = correction * (square_t - mean_t * mean_t)
+    covariance = correction * (product - mean_p * mean_t)
     mean_p, mean_t = mean_p + 0.5, mean_t + 0.5
     c1, c2 = _SSIM_K1**2, _SSIM_K2**2
     similarity = ((2 * mean_p * mean_t + c1) * (2 * covariance + c2)) / (
