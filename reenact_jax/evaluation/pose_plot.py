@@ -18,7 +18,8 @@ from reenact_jax.files import replacing
 
 # At most so many panels; the paper's metrics come first, distances between sets have no bins.
 _PANELS = 4
-_CHOICE = (COLUMNS | OPEN_COLUMNS | PIXEL_COLUMNS).items()
+_PIXELS = {name: PIXEL_COLUMNS[name] for name in ("psnr_face", "psnr_hidden", "psnr", "ssim")}
+_CHOICE = (COLUMNS | OPEN_COLUMNS | _PIXELS).items()
 
 
 def draw_pose_plot(
@@ -83,6 +84,7 @@ def draw_pose_plot(
             )
         axis.set_title(f"{heading} ({'higher' if more else 'lower'} is better)", fontsize=10)
         axis.set_xticks(places, bins)
+        axis.set_xlim(-0.5, len(bins) - 0.5)
         axis.set_xlabel("difference of pose, degrees")
         axis.grid(alpha=0.3)
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

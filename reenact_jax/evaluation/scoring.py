@@ -81,7 +81,7 @@ def score_pairs(
         and a finished one is read; parts of other parameters, pairs or scorers are not. None keeps
         nothing.
       transfer_pose, transfer_expression: off for disentangled reenactment; pictures then have no
-        true answer, and no true masks.
+        true masks, and a true answer only where the pairs are `disentangled.PartialAnswers`.
       progress: show a bar with pairs per second and the time left.
 
     Raises:
@@ -90,10 +90,11 @@ def score_pairs(
     check_face_model(pairs.info, run.face_model)
     transfer = {"transfer_pose": transfer_pose, "transfer_expression": transfer_expression}
     whole = all(transfer.values())
+    answered = whole or getattr(pairs, "transfer", None) == transfer
     truth = read_truth(pairs.root) if whole else None
     if truth is not None and truth.list_hash != pairs.list_hash:
         truth = None  # other pairs were drawn over the same frames
-    facts = _facts(run, pairs, scorers, transfer, truth, kind)
+    facts = _facts(run, pairs, scorers, transfer, truth, kind) | {"answered": answered}
     chosen = [i for i in range(len(pairs)) if kind is None or pairs.kind(i) == kind]
     if not chosen:
         raise UserError(
@@ -107,7 +108,7 @@ def score_pairs(
     folder = None if parts_dir is None else Path(parts_dir) / content_key(facts)
 
     def score(batch: dict) -> PairTable:
-        if not whole:
+        if not answered:
             batch = batch | {"has_target": np.zeros_like(batch["has_target"])}
         pictures = make_pictures(run, batch, truth, **transfer)
         found = [scorer.score(pictures) for scorer in scorers]
