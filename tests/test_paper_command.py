@@ -58,6 +58,8 @@ class Workplace:
     def command(self, name: str, workdir: Path, changes: dict, *, devices: int = 1) -> str:
         """`python -m reenact_jax.NAME --config configs/vox.py ...`; returns what it said."""
         arguments = ["-m", f"reenact_jax.{name}", "--config", CONFIG, "--workdir", workdir]
+        if name == "evaluate":
+            arguments.append("--measures=pixels")  # the pictures show no faces
         done = self.run(*arguments, *overrides(self.paths | changes), devices=devices)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
@@ -92,15 +94,13 @@ def check_report(workdir, *, image_size, step):
     schema = Path(metrics.__file__).parent / "metrics.schema.json"
     jsonschema.validate(report, json.loads(schema.read_text()))
     # Two test clips of four frames: all 12 self pairs of each, and 20 cross pairs as everywhere.
-    assert report["counts"] == {
-        "self/pairs": 24,
-        "cross/pairs": 40,
-        "cross/without_answer": 40,
-    }
+    expected = {"self/pairs": 24, "cross/pairs": 40, "cross/without_answer": 40}
+    assert expected.items() <= report["counts"].items()
     assert report["protocol"]["image_size"] == image_size and report["protocol"]["step"] == step
     assert report["protocol"]["vgg_weights"].endswith("vgg19.safetensors")
     assert report["dataset"]["face_model"]["name"] == "bfm2009"
-    assert set(report["metrics"]) == {f"self/{m}" for m in report["protocol"]["metrics"]}
+    assert {"self/psnr", "self/psnr_face", "self/ssim", "self/l1"} <= set(report["metrics"])
+    assert set(report["metrics"]) <= {f"self/{m}" for m in report["protocol"]["metrics"]}
     assert (workdir / "samples.png").stat().st_size > 10_000
 
 
