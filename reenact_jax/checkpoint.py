@@ -7,6 +7,7 @@ kept: the newest few, and the best one by its score.
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,11 +56,13 @@ class Checkpoints:
             active_processes={jax.process_index()},
             barrier_sync_key_prefix=f"process{jax.process_index()}",
         )
-        self._scores: dict[int, float | None] = {}
         options = ocp.CheckpointManagerOptions(
             preservation_policy=_NewestAndBest(keep, self._best_of),
             create=False,
             cleanup_tmp_directories=keep is not None,  # what a killed run has left
+            # Written by a thread of our own. Orbax's loses an error while writing and deletes old
+            # checkpoints all the same (0.12.8).
+            enable_async_checkpointing=False,
             multiprocessing_options=alone,
         )
         # Named handlers let a fresh manager read the shapes of what another process wrote.
@@ -73,6 +76,10 @@ class Checkpoints:
                 "score": ocp.JsonCheckpointHandler(multiprocessing_options=alone),
             },
         )
+        self._writer = ThreadPoolExecutor(1, "checkpoints")
+        self._writing: Future | None = None
+        # Read now: while one is being written nothing else is asked of the manager.
+        self._scores = {step: self._read_score(step) for step in self.steps}
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -92,7 +99,8 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """Steps of all complete checkpoints, oldest first."""
+        """Steps of all complete checkpoints, oldest first; waits for one that is being written."""
+        self._wait()
         return sorted(self._manager.all_steps())
 
     @property
@@ -154,7 +162,7 @@ class Checkpoints:
         Raises:
           UserError: if this one, or the one before, cannot be written.
         """
-        if step == self.latest_step:
+        if step in self.steps:
             return
         items = ocp.args.Composite(
             params=ocp.args.StandardSave(params),
@@ -163,10 +171,7 @@ class Checkpoints:
             score=ocp.args.JsonSave({"score": score}),
         )
         self._scores[step] = score
-        try:
-            self._manager.save(step, args=items, force=True)
-        except _WRITE_ERRORS as error:
-            raise self._cannot_write(error) from error
+        self._writing = self._writer.submit(self._manager.save, step, args=items, force=True)
 
     def restore(
         self, params: dict, optimizer: Tree, step: int | None = None
@@ -212,11 +217,19 @@ class Checkpoints:
           UserError: if it cannot be written.
         """
         try:
-            self._manager.wait_until_finished()
+            self._wait()
+        finally:
+            self._writer.shutdown()
+            self._manager.close()
+
+    def _wait(self) -> None:
+        """Until nothing is being written; raises what went wrong there, once."""
+        writing, self._writing = self._writing, None
+        try:
+            if writing is not None:
+                writing.result()
         except _WRITE_ERRORS as error:
             raise self._cannot_write(error) from error
-        finally:
-            self._manager.close()
 
     def _restore(
         self, params: dict, items: ocp.args.Composite, step: int | None
@@ -237,21 +250,19 @@ class Checkpoints:
             ) from error
 
     def _best_of(self, steps: Iterable[int]) -> int | None:
-        scored = [(score, -step) for step in steps if (score := self._score(step)) is not None]
+        scored = [(self._scores[s], -s) for s in steps if self._scores.get(s) is not None]
         return -max(scored)[1] if scored else None
 
-    def _score(self, step: int) -> float | None:
-        if step not in self._scores:
-            items = ocp.args.Composite(score=ocp.args.JsonRestore())
-            try:
-                self._scores[step] = self._manager.restore(step, args=items).score["score"]
-            except _READ_ERRORS:
-                self._scores[step] = None  # a damaged checkpoint is not the best one
-        return self._scores[step]
+    def _read_score(self, step: int) -> float | None:
+        items = ocp.args.Composite(score=ocp.args.JsonRestore())
+        try:
+            return self._manager.restore(step, args=items).score["score"]
+        except _READ_ERRORS:
+            return None  # a damaged checkpoint is not the best one
 
     def _cannot_write(self, error: Exception) -> UserError:
-        complete = [step for step in self.steps if (self.folder / str(step)).is_dir()]
-        kept = f"that of step {complete[-1]} is complete" if complete else "there is none yet"
+        steps = [int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()]
+        kept = f"that of step {max(steps)} is complete" if steps else "there is none yet"
         return UserError(
             f"a checkpoint cannot be written to {self.folder} ({error}): make room there, and the "
             f"same command goes on from the newest checkpoint ({kept})"

@@ -1,5 +1,7 @@
 """Checkpoints: what was saved comes back, and what is not this network's is refused."""
 
+import resource
+
 import jax
 import numpy as np
 import optax
@@ -101,6 +103,7 @@ def damage(path):
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_file_cut_short_is_noticed_or_not_needed(folder):
     """Never wrong numbers: each file of a checkpoint, halved and emptied in turn."""
     noticed = 0
@@ -125,3 +128,25 @@ def test_an_unfinished_checkpoint_does_not_count(folder):
     checkpoints = Checkpoints(folder)
     assert checkpoints.latest_step == 7
     checkpoints.close()
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_named(folder):
+    """A limit on the size of files stands for a disk without room."""
+    noise = np.random.default_rng(0).normal(size=(200, 1000)).astype(np.float32)
+    params = {"encoder": {"kernel": noise}}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with (
+            pytest.raises(UserError, match=r"cannot be written to .*make room.*step 7 is complete"),
+            Checkpoints(folder, keep=2) as checkpoints,
+        ):
+            checkpoints.save(9, params, OPTIMIZER, PROGRESS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with Checkpoints(folder, keep=2) as checkpoints:
+        assert checkpoints.steps == [3, 5, 7]
+        checkpoints.restore(PARAMS, OPTIMIZER)
+        checkpoints.save(9, PARAMS, OPTIMIZER, PROGRESS)
+    # What could not be finished is gone.
+    assert sorted(path.name for path in folder.iterdir()) == ["3", "7", "9"]
