@@ -14,6 +14,7 @@ from reenact_jax.errors import parse_flags, run_command
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="Configuration file.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/<config.name>.")
+_RUN = flags.DEFINE_string("run", None, "Model folder to score; default the run in --workdir.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "latest, best or the number of a step.")
 _PAIRS = flags.DEFINE_string("pairs", None, "CSV list of pairs, instead of the dataset's own.")
 _MEASURES = flags.DEFINE_string("measures", None, "Measures, separated by commas; default all.")
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
     enable_compilation_cache()
     config = from_config_dict(_CONFIG.value)
     workdir = Path(_WORKDIR.value or f"runs/{config.name}")
-    run = load_run(config, workdir, _CHECKPOINT.value)
+    run = load_run(config, Path(_RUN.value or workdir), _CHECKPOINT.value)
     data = config.data
     if _PAIRS.value:
         pairs = open_listed_pairs(_PAIRS.value, data.data_dir, data.name)

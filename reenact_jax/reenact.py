@@ -1,5 +1,7 @@
 """Moves a portrait: python -m reenact_jax.reenact --run RUN --source A --driving B --out OUT.mp4
 
+RUN is the folder of a run, or a model folder of reenact_jax.export; --model NAME takes one that
+ships with the package, and needs neither --source nor --driving to show what it does.
 SOURCE and DRIVING are pictures, videos or prepared clips (folders). Raw files are tracked, which
 needs the extra `tracking` and a run whose face model can be fitted.
 """
@@ -10,7 +12,8 @@ from absl import app, flags
 
 from reenact_jax.errors import parse_flags, run_command
 
-_RUN = flags.DEFINE_string("run", None, "Folder of a trained run, such as runs/demo.")
+_RUN = flags.DEFINE_string("run", None, "Folder of a run or a model, such as runs/demo.")
+_MODEL = flags.DEFINE_string("model", None, "Name of a shipped model, in place of --run.")
 _SOURCE = flags.DEFINE_string("source", None, "Who is seen: picture, video or prepared clip.")
 _DRIVING = flags.DEFINE_string("driving", None, "Who moves: video, picture or prepared clip.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "latest, best or the number of a step.")
@@ -37,20 +40,23 @@ _DRIVING_FACE = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     del argv
     from reenact_jax.compilation_cache import enable_compilation_cache
-    from reenact_jax.config import from_json
+    from reenact_jax.inference import shipped
+    from reenact_jax.inference.model_folder import read_config
     from reenact_jax.inference.reenactment import write_reenactment
     from reenact_jax.inference.run import load_run
     from reenact_jax.tracking.choice import parse_face
 
     enable_compilation_cache()
     source_face, driving_face = parse_face(_SOURCE_FACE.value), parse_face(_DRIVING_FACE.value)
-    folder = Path(_RUN.value)
-    run = load_run(from_json(folder / "config.json"), folder, _CHECKPOINT.value)
+    folder, source, driving = shipped.choose(
+        _RUN.value, _MODEL.value, _SOURCE.value, _DRIVING.value
+    )
+    run = load_run(read_config(folder), folder, _CHECKPOINT.value)
     out = Path(_OUT.value)
     write_reenactment(
         run,
-        Path(_SOURCE.value),
-        Path(_DRIVING.value),
+        source,
+        driving,
         out,
         compare=_COMPARE.value,
         transfer_pose=_TRANSFER.value in ("all", "pose"),
@@ -64,5 +70,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["run", "source", "driving", "out"])
+    flags.mark_flag_as_required("out")
     app.run(lambda argv: run_command(main, argv), flags_parser=parse_flags)

@@ -25,6 +25,7 @@ LAYERS = [
     ["reenact_jax.evaluation"],
     ["reenact_jax.study"],
     ["reenact_jax.train", "reenact_jax.evaluate", "reenact_jax.reenact", "reenact_jax.assets"],
+    ["reenact_jax.export"],
     ["reenact_jax.doctor"],
 ]
 # Exceptions to "everything above may be imported".
