@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from reenact_jax.compilation_cache import enable_compilation_cache
 from reenact_jax.config import from_json
 from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.pair_lists import open_listed_pairs
@@ -26,6 +27,11 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="folder of a trained run, such as runs/demo")
+    parser.add_argument(
+        "--checkpoint",
+        default="latest",
+        help="latest, best or the number of a step; default latest",
+    )
     parser.add_argument("--out", help="JSON file to write; default RUN/metrics-PROTOCOL.json")
     parser.add_argument("--pairs", help="CSV list of pairs, instead of those of the dataset")
     parser.add_argument(
@@ -45,6 +51,7 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
 
 def open_run(options: argparse.Namespace) -> tuple[TrainedRun, PairDataset]:
     """The trained run and the pairs that the options name."""
+    enable_compilation_cache()
     folder = Path(options.run)
     config = from_json(folder / "config.json")
     data_dir = options.data_dir or config.data.data_dir
@@ -53,7 +60,7 @@ def open_run(options: argparse.Namespace) -> tuple[TrainedRun, PairDataset]:
         pairs = open_listed_pairs(options.pairs, data_dir, name)
     else:
         pairs = open_pairs(data_dir, name)
-    return load_run(config, folder), pairs
+    return load_run(config, folder, options.checkpoint), pairs
 
 
 def run_protocol(

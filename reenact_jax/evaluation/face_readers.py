@@ -131,14 +131,17 @@ class EmbeddingReader:
         self._network, self._embed, self._template, self._five = network, embed, template, five
         self._weights, self._distance = weights, distance
         self.features = {} if distance is None else {network: width}
-        self.comparisons = {
-            metric: Comparison(
-                f"cosine of the {network} embeddings of result and source, aligned faces",
+
+        def to(reference: str) -> Comparison:
+            return Comparison(
+                f"cosine of the {network} embeddings of result and {reference} picture, aligned",
                 network,
-                "source",
+                reference,
                 lambda a, b: float(cosine_similarity(a, b)),
             )
-        }
+
+        # To the driver: in self pairs to the true answer, in cross pairs what leaks of the driver.
+        self.comparisons = {metric: to("source"), f"{metric}_to_driving": to("driving")}
 
     def describe(self) -> dict[str, Any]:
         distances = {} if self._distance is None else {self._network: self._distance}

@@ -59,7 +59,8 @@ def draw_pose_plot(
     panels = [
         (name, heading, more)
         for name, (heading, more) in _CHOICE
-        if any(np.isfinite(_points(*line, kind, name, bins)[0]).any() for line in lines.values())
+        if bins
+        and any(np.isfinite(_points(*line, kind, name, bins)[0]).any() for line in lines.values())
     ][:_PANELS]
     if not panels:
         raise UserError(f"expected numbers of {kind} pairs by bin of pose difference, found none")

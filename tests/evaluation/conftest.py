@@ -4,6 +4,7 @@ import pytest
 
 from reenact_jax.data.frames import open_pairs
 from reenact_jax.inference.run import load_run
+from tests.helpers.copier import Copier
 from tests.helpers.tiny import tiny_config
 
 
@@ -15,3 +16,8 @@ def run(tiny_run, tiny_world):
 @pytest.fixture(scope="module")
 def pairs(tiny_world):
     return open_pairs(tiny_world / "data", "talking_heads")
+
+
+@pytest.fixture(scope="module")
+def copier(run):
+    return Copier(run.config, run.face_model)

@@ -29,10 +29,10 @@ def test_with_nothing_transferred_the_answer_is_the_source(pairs):
         assert largest_difference(pair["target_image"], pair["source_image"]) <= 1
 
 
-def test_partial_answers_are_scored(run, pairs):
+def test_partial_answers_are_scored(copier, pairs):
     transfer = {"transfer_pose": True, "transfer_expression": False}
     answers = PartialAnswers(pairs, WORLD, **transfer)
-    scored = score_pairs(run, answers, **transfer, progress=False)
+    scored = score_pairs(copier, answers, **transfer, progress=False)
     assert scored.table.pairs["has_target"].all() and scored.masks == "guidance"
     copied = scored.table.score("l1", method="copy_source")
     for row, pair in enumerate(answers):
@@ -40,7 +40,7 @@ def test_partial_answers_are_scored(run, pairs):
         np.testing.assert_allclose(copied[row], difference, rtol=1e-4)
     # Answers of one transfer are none of another.
     other = {"transfer_pose": False, "transfer_expression": True}
-    scored = score_pairs(run, answers, **other, progress=False)
+    scored = score_pairs(copier, answers, **other, progress=False)
     assert not scored.table.pairs["has_target"].any()
 
 

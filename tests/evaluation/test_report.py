@@ -130,8 +130,8 @@ def test_distances_of_few_pictures_come_with_a_warning(report):
     assert "to the driving frames (self)" in report["protocol"]["metrics"]["fd_pixels"]
 
 
-def test_pairs_of_one_kind_are_scored_alone(run, pairs):
-    own = evaluate(run, pairs, kind="cross", progress=False).report
+def test_pairs_of_one_kind_are_scored_alone(copier, pairs):
+    own = evaluate(copier, pairs, kind="cross", progress=False).report
     assert own["counts"]["self/pairs"] == 0 and own["counts"]["cross/pairs"] == 2
     assert own["protocol"]["kind"] == "cross"
     assert all(name.startswith("cross/") for name in own["metrics"])
@@ -146,8 +146,8 @@ def test_a_protocol_says_how_many_pairs_the_paper_has(run, pairs, evaluation):
     assert made["protocol"]["name"] == "vox_self"
 
 
-def test_disentangled_reenactment_has_no_answers_and_is_not_the_whole(run, pairs, evaluation):
-    pose = evaluate(run, pairs, transfer_expression=False, progress=False)
+def test_disentangled_reenactment_has_no_answers(copier, pairs):
+    pose = evaluate(copier, pairs, transfer_expression=False, progress=False)
     assert not pose.scored.table.pairs["has_target"].any()
     assert pose.report["protocol"]["transfer"] == {
         "transfer_pose": True,
@@ -216,7 +216,7 @@ def test_bins_hold_their_lower_edge_and_cover_all_pairs():
     assert bins[1]["identities"] == 4 and bins[1]["intervals"][MODEL]["psnr"][0] < values.mean() + 9
 
 
-def test_truth_that_belongs_to_other_pairs_is_not_used(run, pairs, tiny_world):
+def test_truth_that_belongs_to_other_pairs_is_not_used(copier, pairs):
     class Other:
         """The same pairs under another name."""
 
@@ -231,7 +231,7 @@ def test_truth_that_belongs_to_other_pairs_is_not_used(run, pairs, tiny_world):
         def __getitem__(self, index):
             return pairs[index]
 
-    report = evaluate(run, Other(), progress=False).report
+    report = evaluate(copier, Other(), progress=False).report
     assert report["protocol"]["masks"] == "guidance"
     assert any("this world has true masks" in warning for warning in report["warnings"])
 

@@ -16,6 +16,7 @@ from reenact_jax.evaluation.pictures import BASELINES, as_saved
 from reenact_jax.evaluation.scorers import ImageScorer
 from reenact_jax.evaluation.scoring import score_pairs
 from reenact_jax.face_model.load import load_face_model
+from tests.helpers.copier import Copier
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +89,10 @@ def test_the_model_is_scored_on_what_it_makes(scored, run, pairs):
     np.testing.assert_allclose(scored.table.score("psnr"), expected, rtol=1e-3)
 
 
-def test_what_was_scored_is_read_and_the_rest_is_made(run, pairs, scored, tmp_path, monkeypatch):
+def test_what_was_scored_is_read_and_the_rest_is_made(copier, pairs, tmp_path, monkeypatch):
+    scored = score_pairs(copier, pairs, progress=False)
     monkeypatch.setattr("reenact_jax.evaluation.scoring._PART", 1)
-    short = dataclasses.replace(
-        run, config=dataclasses.replace(run.config, evaluate=type(run.config.evaluate)(1))
-    )
+    short = copier.in_batches_of(1)
     calls = []
 
     class Counting(ImageScorer):
@@ -117,25 +117,24 @@ def test_what_was_scored_is_read_and_the_rest_is_made(run, pairs, scored, tmp_pa
     assert third.num_scored == 0 and len(calls) == 6
 
     # Another checkpoint does not find them.
-    other = dataclasses.replace(short, step=run.step + 1)
+    other = dataclasses.replace(short, step=1)
     assert score_pairs(other, pairs, parts_dir=tmp_path, progress=False).num_scored == 4
 
 
-def test_a_batch_that_is_not_full_changes_nothing(run, pairs, scored, monkeypatch):
-    three = dataclasses.replace(
-        run, config=dataclasses.replace(run.config, evaluate=type(run.config.evaluate)(3))
-    )
-    table = score_pairs(three, pairs, progress=False).table
+def test_a_batch_that_is_not_full_changes_nothing(copier, pairs):
+    scored = score_pairs(copier, pairs, progress=False)
+    table = score_pairs(copier.in_batches_of(3), pairs, progress=False).table
     assert len(table) == 4
     for name, column in scored.table.scores.items():
         np.testing.assert_allclose(table.scores[name], column, rtol=1e-4, err_msg=name)
 
 
-def test_drawn_pairs_have_regions_of_the_guidance_and_no_answers(run, tiny_world):
+def test_drawn_pairs_have_regions_of_the_guidance_and_no_answers(copier, tiny_world):
     frames = open_frames(tiny_world / "data", "talking_heads", "test")
     drawn = draw_pairs(frames.clips, PairCounts(self_per_clip=1, cross_per_clip=1), seed=5)
-    scored = score_pairs(run, pair_lists.ListedPairs(drawn, frames), progress=False)
+    scored = score_pairs(copier, pair_lists.ListedPairs(drawn, frames), progress=False)
     assert scored.masks == "guidance"
+    np.testing.assert_array_equal(scored.table.pairs["face_share"], 0.5)
     is_self = scored.table.pairs["kind"] == "self"
     assert np.isfinite(scored.table.score("l1")[is_self]).all()
     assert np.isnan(scored.table.score("l1")[~is_self]).all()
@@ -143,22 +142,15 @@ def test_drawn_pairs_have_regions_of_the_guidance_and_no_answers(run, tiny_world
     np.testing.assert_allclose(scored.table.pairs["pose_difference"], listed.degrees)
 
 
-def test_a_perfect_picture_has_an_infinite_psnr_and_no_error(run, pairs):
-    @dataclasses.dataclass(frozen=True)
-    class Perfect:
+def test_a_perfect_picture_has_an_infinite_psnr_and_no_error(copier, pairs):
+    class Perfect(Copier):
         """A model that knows the answers."""
 
-        config: object = run.config
-        face_model: object = run.face_model
-        params: object = dataclasses.field(default_factory=dict)
-        step: int = 0
-
         def reenact(self, source_images, source, driving, **transfer):
-            _, guidance = run.reenact(source_images, source, driving, **transfer)
-            return targets, guidance
+            return targets, super().reenact(source_images, source, driving)[1]
 
     targets = np.stack([pair["target_image"] for pair in pairs]) / np.float32(127.5) - 1
-    table = score_pairs(Perfect(), pairs, progress=False).table
+    table = score_pairs(Perfect(copier.config, copier.face_model), pairs, progress=False).table
     assert np.isposinf(table.score("psnr")).all()
     assert (table.score("l1", region="face") == 0).all()
     assert (table.score("ssim") > 0.99999).all()
@@ -171,7 +163,7 @@ def test_pictures_are_scored_as_they_would_be_saved():
     np.testing.assert_array_equal(as_saved(level + 3.0), 255)
 
 
-def test_pairs_of_another_face_model_are_refused(run, pairs):
-    other = dataclasses.replace(run, face_model=load_face_model("procedural-full"))
+def test_pairs_of_another_face_model_are_refused(copier, pairs):
+    other = dataclasses.replace(copier, face_model=load_face_model("procedural-full"))
     with pytest.raises(UserError, match="parameters of face model procedural-full"):
         score_pairs(other, pairs, progress=False)
