@@ -23,6 +23,7 @@ from tests.helpers.moving_meshes import (
     ball_scene,
     cube_scene,
     gradient_errors,
+    make_scene,
     random_motions,
 )
 
@@ -35,9 +36,8 @@ def head_scene(size: str, side: int) -> Scene:
     points = (points / np.abs(points).max()).astype(np.float32)
     x, y, z = points.T
     colours = np.stack([0.6 + 0.3 * np.sin(3 * x + z), 0.6 + 0.3 * np.cos(2 * y + 2 * z)], axis=-1)
-    colours = colours.astype(np.float32)
-    triangles = np.asarray(model.triangles)
-    return Scene((points, triangles), colours, side, side, focal=6.0, angles=(0.1, 0.5, 0.05))
+    mesh = points, np.asarray(model.triangles)
+    return make_scene(mesh, colours, side, side, focal=6.0, angles=(0.1, 0.5, 0.05))
 
 
 def visible_triangle_rule(triangles: np.ndarray):
@@ -90,7 +90,8 @@ def visible_triangle_rule(triangles: np.ndarray):
             found.append((cut, blends, at, differ & jnp.any(inside, axis=-1)))
         return found
 
-    def blend(image, vertices, fragments):
+    def blend(image, vertices, triangles, fragments, edges):
+        """With the signature of `antialias`."""
         result = image
         for cut, blends, at, _ in crossings(vertices, fragments):
             first, second = cut(slice(None, -1)), cut(slice(1, None))
@@ -108,13 +109,13 @@ def _cut(part: slice, *, axis: int) -> tuple[slice, slice]:
     return (part, slice(None)) if axis == 0 else (slice(None), part)
 
 
-def share_found(scene: Scene, motion, crossings) -> tuple[float, float]:
+def share_found(scene: Scene, motion, edges, crossings) -> tuple[float, float]:
     """Share of the pairs of a covered and an empty pixel where either rule finds an edge."""
     vertices = scene.vertices(motion)
     fragments = rasterize(vertices, scene.triangles, scene.height, scene.width)
     covered = np.asarray(fragments.triangle_id >= 0)
     depth = jnp.where(covered, vertices[0, 2] / vertices[0, 3], jnp.inf).astype(jnp.float32)
-    codes = crossing_edges(vertices, mesh_edges(scene.triangles), depth, cull_backfaces=False)
+    codes = crossing_edges(vertices, edges, depth, cull_backfaces=False)
     middle = np.asarray(codes[:, codes.shape[1] // 2] >= 0)
     theirs = crossings(vertices, fragments)
     pairs = [covered[:, 1:] != covered[:, :-1], covered[1:] != covered[:-1]]
@@ -122,6 +123,10 @@ def share_found(scene: Scene, motion, crossings) -> tuple[float, float]:
     own = (middle[0][:, :-1] & pairs[0]).sum() + (middle[1][:-1] & pairs[1]).sum()
     rule = sum((np.asarray(t[3]) & pair).sum() for t, pair in zip(theirs, pairs, strict=True))
     return rule / total, own / total
+
+
+def _unchanged(image, *_):
+    return image
 
 
 def main() -> None:
@@ -147,21 +152,21 @@ def main() -> None:
         make = scenes[name]
         for side in options.sizes:
             scene = make(side, side)
-            edges = mesh_edges(scene.triangles)
-            rule, crossings = visible_triangle_rule(scene.triangles)
+            edges = mesh_edges(np.asarray(scene.triangles))
+            rule, crossings = visible_triangle_rule(np.asarray(scene.triangles))
             blends = {
-                "none": lambda image, *_: image,
+                "none": _unchanged,
                 "edges of the visible triangle": rule,
-                "`antialias`": lambda image, vertices, fragments, edges=edges, scene=scene: (
-                    antialias(image, vertices, scene.triangles, fragments, edges)
-                ),
+                "`antialias`": antialias,
             }
-            found = np.mean([share_found(scene, motion, crossings) for motion in motions], axis=0)
-            errors = gradient_errors(scene, blends, motions)
-            for label, share in zip(blends, (0.0, *found), strict=True):
+            found = np.mean(
+                [share_found(scene, motion, edges, crossings) for motion in motions], axis=0
+            )
+            for (label, blend), share in zip(blends.items(), (0.0, *found), strict=True):
+                errors, _ = gradient_errors(scene, blend, edges, motions)
                 cells = [
                     f"{100 * np.median(column):.1f} % ({100 * column.max():.1f} %)"
-                    for column in errors[label].T
+                    for column in errors.T
                 ]
                 row = [name, str(side), label, f"{100 * share:.0f} %", *cells]
                 print("| " + " | ".join(row) + " |", flush=True)

@@ -153,10 +153,11 @@ def gradient_errors(scene: Scene, blend, edges, motions, samples: int = SAMPLES)
       samples: per pixel and direction.
 
     Returns:
-      (N, 3): |gradient - differences| / |differences| over the six motions, per loss; and (N,) the
-      root mean square error of the silhouette over the pixels of the outline.
+      (N, 3): |gradient - differences| over the six motions, per loss, as a share of |differences|
+      (root mean square over the N places: at one of them a gradient may happen to vanish); and (N,)
+      the root mean square error of the silhouette over the pixels of the outline.
     """
-    errors, outlines = [], []
+    errors, sizes, outlines = [], [], []
     for motion in np.asarray(motions, np.float32):
         target = _averaged(scene, motion + AWAY, samples)
         differences = []
@@ -167,12 +168,12 @@ def gradient_errors(scene: Scene, blend, edges, motions, samples: int = SAMPLES)
             differences.append((ends[0] - ends[1]) / (2 * STEP))
         differences = np.stack(differences, axis=-1)
         jacobian, image = _jacobian(blend, scene, edges, motion, target)
-        off = np.linalg.norm(jacobian - differences, axis=-1)
-        errors.append(off / np.linalg.norm(differences, axis=-1))
+        errors.append(np.linalg.norm(jacobian - differences, axis=-1))
+        sizes.append(np.linalg.norm(differences, axis=-1))
         here = np.asarray(_averaged(scene, motion, samples)[..., 0])
         outline = (here > 0) & (here < 1)
         outlines.append(np.sqrt(np.mean((np.asarray(image)[..., 0] - here)[outline] ** 2)))
-    return np.array(errors), np.array(outlines)
+    return np.array(errors) / np.sqrt(np.mean(np.square(sizes), axis=0)), np.array(outlines)
 
 
 def padded(mesh, num_vertices: int, num_triangles: int) -> tuple[np.ndarray, np.ndarray]:
