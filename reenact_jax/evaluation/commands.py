@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from reenact_jax.compilation_cache import enable_compilation_cache
-from reenact_jax.config import from_json
 from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.pair_lists import open_listed_pairs
 from reenact_jax.evaluation.measures import NAMES, open_measures
@@ -13,6 +12,7 @@ from reenact_jax.evaluation.protocols import PROTOCOLS, check_protocol
 from reenact_jax.evaluation.report import Evaluation, evaluate
 from reenact_jax.evaluation.show import table
 from reenact_jax.files import write_text
+from reenact_jax.inference.model_folder import read_config
 from reenact_jax.inference.run import TrainedRun, load_run
 
 
@@ -26,7 +26,7 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", help="folder of a trained run, such as runs/demo")
+    parser.add_argument("run", help="folder of a trained run or of a model, such as runs/demo")
     parser.add_argument(
         "--checkpoint",
         default="latest",
@@ -53,7 +53,7 @@ def open_run(options: argparse.Namespace) -> tuple[TrainedRun, PairDataset]:
     """The trained run and the pairs that the options name."""
     enable_compilation_cache()
     folder = Path(options.run)
-    config = from_json(folder / "config.json")
+    config = read_config(folder)
     data_dir = options.data_dir or config.data.data_dir
     name = options.dataset or config.data.name
     if options.pairs:

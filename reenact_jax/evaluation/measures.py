@@ -105,13 +105,14 @@ def _first(*names: str) -> str:
     """Path of the first of these files that is at hand.
 
     Raises:
-      UserError: names the files and where they were looked for.
+      UserError: names the files.
     """
     found = next((path for path in map(registry.find, names) if path is not None), None)
     if found is None:
         raise UserError(
-            f"expected {' or '.join(names)} in {', '.join(map(str, registry.folders()))}, found "
-            "none: `python -m reenact_jax.assets` says where to get it"
+            f"expected {' or '.join(names)} in ${registry.FOLDER_VARIABLE} or ./"
+            f"{registry.DEFAULT_FOLDER}, found none: `python -m reenact_jax.assets` says where to "
+            "get it"
         )
     return str(found)
 
