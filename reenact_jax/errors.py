@@ -48,7 +48,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     """
     for flag, following in zip(argv, [*argv[1:], ""], strict=True):
         name, _, value = flag.partition("=")
-        path = Path(value or following)
+        path = Path((value or following).partition(":")[0])  # FILE.py:ARGUMENT
         if name == "--config" and not path.is_file():
             sys.exit(f"error: --config: expected a configuration file, found none at {path}")
     try:

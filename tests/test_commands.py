@@ -53,6 +53,11 @@ def test_the_papers_command_without_its_dataset(command):
     assert "configs/demo.py runs without" in message
 
 
+def test_a_configuration_file_with_an_argument(command):
+    message = command(*TRAIN, f"{REPOSITORY / 'configs' / 'study.py'}:fg,seed=3,condition=fitted")
+    assert "talking_heads: expected it at data/fitted/talking_heads" in message
+
+
 def test_an_unknown_key_on_the_command_line(command):
     message = command(*TRAIN, DEMO, "--config.train.batchsize=4")
     assert "--config.train.batchsize=4: the configuration file has no such key" in message
