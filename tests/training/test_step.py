@@ -8,32 +8,16 @@ import pytest
 from configs import vox
 from reenact_jax import method
 from reenact_jax.config import from_config_dict
-from reenact_jax.data.frames import open_frames
-from reenact_jax.data.pipeline import train_batches
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.losses.total import reconstruction_loss
-from reenact_jax.nn.initialise import initial_parameters
 from reenact_jax.pretrained.vgg19 import random_vgg19
 from reenact_jax.training import parallel
 from reenact_jax.training.optimizer import make_optimizer
 from reenact_jax.training.state import TrainState
-from reenact_jax.training.step import Constants, make_train_step
+from reenact_jax.training.step import Constants
 from tests.helpers.tiny import tiny_config
-
-
-def step_and_state(config):
-    """The step of a configuration, not yet parallel, and the state that it starts from."""
-    network = method.make_network(config, load_face_model(config.face_model.name))
-    optimizer = make_optimizer(config.train)
-    params = initial_parameters(network.config, jax.random.key(0))
-    state = TrainState.create(params, optimizer, ema=bool(config.train.ema_decay))
-    return make_train_step(config, network, optimizer), jax.tree.map(np.asarray, state)
-
-
-def read_batch(config, batch_size):
-    frames = open_frames(config.data.data_dir, config.data.name, "train")
-    return next(train_batches(frames, seed=0, batch_size=batch_size, image_size=config.image_size))
+from tests.helpers.tiny_step import read_batch, step_and_state
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +85,14 @@ def test_gradients_are_averaged_over_the_devices(setting):
         np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(one).max() + 1e-8)
 
 
+def test_a_step_with_its_guidance_is_one_program_that_never_asks_the_host(setting):
+    step, state, constants, batch = setting
+    assert set(batch) == {"source_image", "driving_image", "source", "driving"}
+    program = str(jax.make_jaxpr(step)(parallel.replicate(state), parallel.shard(batch), constants))
+    assert "conv_general_dilated[" in program and "scatter" in program
+    assert "callback" not in program
+
+
 def test_the_states_memory_is_reused(setting):
     step, state, constants, batch = setting
     old = parallel.replicate(state)
@@ -141,7 +133,7 @@ def test_both_ways_in_parts_give_the_mean_gradient_and_the_average_follows(setti
     new, metrics = parallel.parallelise(step_at_once)(
         parallel.replicate(start), parallel.shard(there), constants
     )
-    assert np.ptp(losses) > 0.01
+    assert np.ptp(losses) > 1e-3
     np.testing.assert_allclose(metrics.unreplicate().compute()["loss"], np.mean(losses), rtol=1e-5)
     expected = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *moments)
     for one, other in zip(
