@@ -56,6 +56,8 @@ from reenact_jax.training.state import TrainState
 from reenact_jax.training.step import Constants, make_train_step
 
 REFERENCE = Path(__file__).with_name("torch_reference.py")
+# Threads that have worked wait busily for more; the other side's turn comes when they sleep.
+PAUSE = 0.1
 PARTS = ("completion", "reenactment", "losses")
 # Dense bfloat16 peaks in TFLOP/s of the makers' data sheets, by a part of the device's name.
 BF16_PEAKS = {"H200": 989, "H100": 989, "A100": 312, "L4": 121, "4090": 165, "V100": 125}
@@ -376,10 +378,11 @@ def in_turns(
     mine, theirs = [], []
     for _ in range(rounds):
         with foreground(reference, realtime):
+            time.sleep(PAUSE)
             mine.append(seconds_of(ours))
+            time.sleep(PAUSE)
             if reference:
                 theirs.append(reference.time(part))
-        time.sleep(0.05 if realtime else 0.0)  # others may go on
     if not reference:
         return float(np.median(mine)), None, None
     ratio = np.median(np.divide(theirs, mine))
