@@ -5,6 +5,7 @@ Files are looked for by their names in the registry (`python -m reenact_jax.asse
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,8 +26,8 @@ from reenact_jax.evaluation.scorers import ImageScorer, Scorer
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.metrics.similarity import ARCFACE, DLIB, dlib_points
 from reenact_jax.pretrained import arcface, dlib_face, inception, registry
-from reenact_jax.pretrained.asset_files import sha256
 from reenact_jax.pretrained.lpips import load_lpips
+from reenact_jax.pretrained.network_files import provenance
 from reenact_jax.pretrained.rnet import load_rnet
 from reenact_jax.tracking.alignment import five_points
 from reenact_jax.tracking.anchors import MEDIAPIPE_68
@@ -138,7 +139,7 @@ def _csim() -> Reader:
     return EmbeddingReader(
         "csim",
         "arcface",
-        jax.jit(lambda faces: arcface.arcface_embedding(params, faces)),
+        functools.partial(jax.jit(arcface.arcface_embedding), params),
         ARCFACE,
         lambda points: np.asarray(five_points(points), np.float32),
         weights,
@@ -151,7 +152,7 @@ def _csim_dlib() -> Reader:
     return EmbeddingReader(
         "csim_dlib",
         "dlib",
-        jax.jit(lambda faces: dlib_face.dlib_embedding(params, faces)),
+        functools.partial(jax.jit(dlib_face.dlib_embedding), params),
         DLIB,
         lambda points: dlib_points(points[MEDIAPIPE_68]),
         weights,
@@ -162,11 +163,8 @@ def _csim_dlib() -> Reader:
 
 def _motion() -> Reader:
     path = _first("rnet.safetensors", "epoch_20.pth")
-    digest = sha256(path)
-    asset = registry.BY_NAME.get("epoch_20.pth")
-    known = asset is not None and digest == asset.sha256
-    weights = {"network": "Deng's R-Net", "file": path.rsplit("/", 1)[-1], "sha256": digest}
-    return DengReader(load_rnet(path), [weights | {"known": known}])
+    weights = provenance("Deng's R-Net", ("epoch_20.pth",), path)
+    return DengReader(load_rnet(path), [dataclasses.asdict(weights)])
 
 
 def _open_motion() -> Reader:
