@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from reenact_jax.image_ops import downsample2, upsample2_nearest
+from reenact_jax.nn.convolution import conv2d
 from reenact_jax.nn.norm import SPADE, WEIGHT_INIT, AdaIN, InstanceNorm, LayerNorm2d, conv
 
 leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.1)
@@ -47,13 +48,7 @@ def conv_transpose2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     for of_row in rows:
         zero = jnp.zeros_like(of_row[:, :1])
         phases += [jnp.concatenate([of_row[:, 1:2], zero], axis=1), of_row[:, 0::2]]
-    y = jax.lax.conv_general_dilated(
-        x,
-        jnp.concatenate(phases, axis=-1),
-        window_strides=(1, 1),
-        padding=((0, 1), (0, 1)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+    y = conv2d(x, jnp.concatenate(phases, axis=-1), ((0, 1), (0, 1)))
     y = y.reshape(batch, height, width, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(batch, 2 * height, 2 * width, -1)
 
