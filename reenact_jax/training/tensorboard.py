@@ -13,7 +13,7 @@ def open_tensorboard(folder: Path) -> "MetricWriter | None":
 
     CLU writes them with TensorFlow, which is imported nowhere else.
     """
-    if importlib.util.find_spec("tensorflow") is None:
+    if not all(map(importlib.util.find_spec, ("tensorflow", "tensorboard"))):
         return None
     import tensorflow as tf
 

@@ -82,7 +82,7 @@ def test_tensorboard_gets_scalars_grids_masks_and_flow(tmp_path, monkeypatch):
 
 
 def test_event_files_can_be_read_back(tmp_path):
-    if importlib.util.find_spec("tensorflow") is None:
+    if not all(map(importlib.util.find_spec, ("tensorflow", "tensorboard"))):
         assert open_tensorboard(tmp_path) is None
         pytest.skip("needs the extra `tensorboard`")
     folder = RunFolder(tmp_path, tiny_config(tmp_path), PARAMS, start_step=0)
