@@ -10,12 +10,14 @@ import numpy as np
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.files import replacing, write_text
 from reenact_jax.study import analysis
+from reenact_jax.study.analysis import Estimate
 from reenact_jax.study.leakage import FITS
 from reenact_jax.study.plan import CONDITIONS, VARIANTS
 from reenact_jax.study.results import BIN_NAMES, KINDS, METRICS, STEPS, Row
 
 # Columns of the tables of differences: the primary one first.
 _COMPARED = ("face/l1", "frame/l1", "hidden/l1", "frame/ssim", "frame/landmarks", "frame/identity")
+_MARK = "paired by seed and pair, with 95 % intervals; `=` where the interval holds 0."
 _COLOURS = {"base": "#888888", "fg": "#4c9ed9", "fg_og": "#2a6f3b", "full": "#c0392b"}
 
 
@@ -29,9 +31,7 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
             return "-"
         if not interval:
             return f"{row.estimate.value:.{digits}f}"
-        return row.estimate.text(digits, signed=signed) + (
-            "" if row.estimate.excludes_zero else " ="
-        )
+        return _marked(row.estimate, digits) if signed else row.estimate.text(digits)
 
     names = {**{name: name.replace("_", " ") for name in BASELINES}, **VARIANTS}
     lines: list[str] = []
@@ -52,7 +52,7 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
             lines.append("")
     lines += ["### What each step changes", ""]
     lines += [
-        "Second minus first, paired by seed and pair, 95 %; `=` where the interval holds 0.",
+        f"Second minus first; {_MARK}",
         "",
     ]
     for kind in KINDS:
@@ -132,12 +132,23 @@ def leakage_markdown(found: dict[str, list[dict[str, np.ndarray]]], people: np.n
 def tolerance_markdown(
     levels: dict[str, float], values: dict[str, dict[str, np.ndarray]], people: np.ndarray
 ) -> str:
-    """levels: name -> landmark error px; values: name -> column -> (seeds, pairs)."""
+    """levels: name -> landmark error px, exact first; values: name -> column -> (seeds, pairs)."""
     lines = _header(["guidance", "landmarks off by (px)", *(METRICS[c][0] for c in _COMPARED)])
-    for name, error in levels.items():
-        cells = (analysis.mean(values[name][c], people).text(METRICS[c][1]) for c in _COMPARED)
-        lines.append(_line([name, f"{error:.2f}", *cells]))
+    first, *others = levels
+    cells = (analysis.mean(values[first][c], people).text(METRICS[c][1]) for c in _COMPARED)
+    lines.append(_line([first, f"{levels[first]:.2f}", *cells]))
+    for name in others:
+        changes = (analysis.mean(values[name][c] - values[first][c], people) for c in _COMPARED)
+        cells = (
+            _marked(change, METRICS[c][1]) for change, c in zip(changes, _COMPARED, strict=True)
+        )
+        lines.append(_line([name, f"{levels[name]:.2f}", *cells]))
+    lines += ["", f"The first row is the score, the others are changes from it; {_MARK}"]
     return "\n".join(lines) + "\n"
+
+
+def _marked(change: Estimate, digits: int) -> str:
+    return change.text(digits, signed=True) + ("" if change.excludes_zero else " =")
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:
@@ -215,6 +226,7 @@ def plot_tolerance(
         if style == "x":
             for name in names:
                 panel.annotate(name, (levels[name], found[name].value), fontsize=8)
+    panel.margins(x=0.2)  # room for the names
     panel.set_xlabel("landmarks off by (pixels of 256)")
     panel.set_ylabel("L1 face, cross pairs")
     with replacing(path) as temporary:

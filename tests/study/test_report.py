@@ -82,3 +82,15 @@ def test_files(rows, tmp_path):
     assert len(found) == len(rows) and float(found[0]["low"]) <= float(found[0]["value"])
     report.plots(tmp_path, rows)
     assert (tmp_path / "pose_cross.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tolerance_is_told_by_changes_from_exact_guidance(tmp_path):
+    rng = np.random.default_rng(0)
+    exact = {column: rng.uniform(0.1, 0.2, (2, 8)) for column in results.METRICS}
+    worse = exact | {"face/l1": exact["face/l1"] + 0.03}
+    found = {"0 px": 0.0, "2 px": 2.0}, {"0 px": exact, "2 px": worse}, np.tile(["anna", "bert"], 4)
+    first, second = report.tolerance_markdown(*found).splitlines()[2:4]
+    assert first.startswith(f"| 0 px | 0.00 | {exact['face/l1'].mean():.4f} [")
+    assert second.startswith("| 2 px | 2.00 | +0.0300 [+0.0300, +0.0300] | +0.0000")
+    report.plot_tolerance(tmp_path / "tolerance.png", *found)
+    assert (tmp_path / "tolerance.png").read_bytes().startswith(b"\x89PNG")
