@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import reenact_jax
 from reenact_jax.errors import UserError
 from reenact_jax.inference.model_folder import CONFIG
 
-MODELS = Path(reenact_jax.__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 EXAMPLES = "examples"
 SOURCE, DRIVING = "source", "driving"
 
