@@ -6,6 +6,8 @@ BASE_PYTHON ?= python3
 RUN := runs/demo
 # XLA compiles once per machine and finds its programs again here.
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/runs/.xla_cache
+# Huge pages: XLA maps new memory for every step (docs/training_speed.md).
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: help demo test test-slow lint format clean
 
