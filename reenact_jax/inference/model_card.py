@@ -126,12 +126,17 @@ def _data(config: Config) -> str:
 
 def _training(config: Config, step: int) -> str:
     train, loss = config.train, config.loss
-    weights = "random" if loss.vgg_weights == "random" else "trained"
+    vgg = f"of VGG-19 with {'random' if loss.vgg_weights == 'random' else 'trained'} weights"
+    weighted = {
+        f"perceptual, {vgg}": loss.perceptual,
+        f"style, {vgg}": loss.style,
+        "L1 on an image pyramid": loss.multi_scale_l1,
+    }
+    terms = [f"{weight:g} {name}" for name, weight in weighted.items() if weight]
     return (
         f"{step:,} steps of {train.batch_size} pairs ({train.num_train_steps:,} were planned), "
         f"Adam, learning rate {train.learning_rate:g}, then {train.decayed_learning_rate:g}. Loss: "
-        f"{loss.perceptual:g} perceptual + {loss.style:g} style + {loss.multi_scale_l1:g} L1, "
-        f"features of VGG-19 with {weights} weights. The whole configuration is in `config.json`."
+        f"{' + '.join(terms)}. The whole configuration is in `config.json`."
     )
 
 
