@@ -185,6 +185,7 @@ def test_target_features_cost_no_backward_pass():
     assert program.count("conv_general_dilated[") == 3 * 13
 
 
+@pytest.mark.slow  # half a minute of compiling
 def test_memory_saving_features_give_the_same_loss_and_gradient():
     """Of a generated image near the truth, as it is for most of a training."""
     params, target = random_vgg19(0), smooth_images(1)[:, :32, :32]
