@@ -125,7 +125,7 @@ def test_small_networks_train_stop_go_on_and_are_scored(workplace, tmp_path):
     "key, missing, message",
     [
         ("face_model.path", "BFM_2009.mat", "BFM_model_front.mat is made from the Basel Face"),
-        ("loss.vgg_weights", "vgg.pth", "Download https://download.pytorch.org/models/vgg19"),
+        ("loss.vgg_weights", "vgg.pth", "downloads https://download.pytorch.org/models/vgg19"),
     ],
 )
 def test_a_missing_file_of_the_paper_is_named(workplace, tmp_path, key, missing, message):

@@ -73,7 +73,11 @@ def start(tmp_path, *jobs):
     script.write_text(SCRIPT)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
     return subprocess.Popen(
-        [sys.executable, script, *map(str, jobs)], env=environment, stderr=subprocess.PIPE
+        [sys.executable, script, *map(str, jobs)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

@@ -165,7 +165,7 @@ def test_a_dataset_of_another_face_model_is_refused(tiny_world, tmp_path):
 def test_missing_feature_weights_are_refused(tiny_world, tmp_path):
     path = str(tmp_path / "vgg19.pth")
     config = tiny_config(tiny_world, loss__perceptual=1.0, loss__vgg_weights=path)
-    with pytest.raises(UserError, match=r"loss\.vgg_weights: .*vgg19\.pth.*Download https://"):
+    with pytest.raises(UserError, match=r"loss\.vgg_weights: .*vgg19\.pth.*downloads https://"):
         loop.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
