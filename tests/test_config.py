@@ -9,7 +9,7 @@ from reenact_jax.config import check_same_run, from_config_dict, from_json, to_j
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
 
-NAMES = ["vox", "clips", "demo"]
+NAMES = ["vox", "clips", "demo", "recipe", "small"]
 
 
 def config_of(name):
