@@ -12,6 +12,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from reenact_jax.checkpoint import Checkpoints
 from reenact_jax.config import to_json
@@ -57,6 +58,17 @@ def at_batch(monkeypatch, number, action):
 
 # A log line means three steps, and the run stops between two.
 CADENCE = {"train__log_every_steps": 3, "train__checkpoint_every_steps": 4}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_compilation_cache():
+    # In a process that has compiled hundreds of programs, XLA has crashed while it read this step
+    # back from the persistent cache (twice, only in runs of the whole suite).
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
