@@ -9,12 +9,13 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/runs/.xla_cache
 # Huge pages: XLA maps new memory for every step (docs/training_speed.md).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow gpu-report lint format clean
 
 help:
 	@echo "make demo       build a synthetic dataset, train, evaluate, reenact (about five minutes)"
 	@echo "make test       the fast test suite"
 	@echo "make test-slow  the long tests"
+	@echo "make gpu-report what a GPU is measured by: rasterizer, training step, two short runs"
 	@echo "make lint       ruff format --check and ruff check"
 	@echo "make format     ruff format and ruff check --fix"
 	@echo "make clean      remove runs/ and $(VENV)/"
@@ -55,6 +56,24 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTHON) -m pytest -m slow
+
+# In the environment of your own that has JAX for the GPU and, to compare with, PyTorch and
+# nvdiffrast: make gpu-report GPU_PYTHON=python3. CLIPS is a packed folder of your own videos.
+GPU_PYTHON ?= python3
+GPU_RUN := runs/gpu_report
+gpu-report:
+	mkdir -p $(GPU_RUN)
+	$(GPU_PYTHON) -m benchmarks.bm_rasterize_gpu --check | tee $(GPU_RUN)/check.md
+	$(GPU_PYTHON) -m benchmarks.bm_rasterize_gpu | tee $(GPU_RUN)/rasterizer.md
+	$(GPU_PYTHON) benchmarks/bm_training.py --gpu-report | tee $(GPU_RUN)/training.md
+	JAX_PLATFORMS=cpu $(GPU_PYTHON) scripts/make_talking_heads.py runs/world_256/prepared --image-size 256 --workers 8
+	JAX_PLATFORMS=cpu $(GPU_PYTHON) scripts/pack.py runs/world_256/prepared --name talking_heads --data-dir runs/world_256/data
+	$(GPU_PYTHON) -m reenact_jax.train --config configs/paper_size.py:talking_heads
+	$(GPU_PYTHON) -m reenact_jax.evaluate --config configs/paper_size.py:talking_heads
+ifdef CLIPS
+	$(GPU_PYTHON) -m reenact_jax.train --config configs/paper_size.py:clips --config.data.data_dir=$(CLIPS)
+	$(GPU_PYTHON) -m reenact_jax.evaluate --config configs/paper_size.py:clips --config.data.data_dir=$(CLIPS)
+endif
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff format --check .
