@@ -1,6 +1,6 @@
 """The model that ships with the package: synthetic talking heads at 128 pixels, 14 MB.
 
-    python scripts/make_talking_heads.py runs/small/prepared --image-size 128 --processes 2
+    python scripts/make_talking_heads.py runs/small/prepared --image-size 128 --workers 2
     python scripts/pack.py runs/small/prepared --name talking_heads --data-dir runs/small/data
     python -m reenact_jax.train --config configs/small.py
     python -m reenact_jax.evaluate --config configs/small.py

@@ -17,6 +17,11 @@ _OUT = flags.DEFINE_string("out", None, "Folder to write.")
 _LICENCE = flags.DEFINE_string(
     "data_licence", None, "Licence of the data, where it is not one that the project knows."
 )
+_WEIGHTS_LICENCE = flags.DEFINE_string(
+    "weights_licence",
+    None,
+    "Licence of the model itself, where its data are not the project's own.",
+)
 _FUNCTION = flags.DEFINE_bool("function", False, "Add the function, serialised by jax.export.")
 _EXAMPLES = flags.DEFINE_list("examples", None, "Two prepared clips to add: SOURCE,DRIVING.")
 
@@ -37,6 +42,7 @@ def main(argv: list[str]) -> None:
         out,
         metrics_path=folder / "metrics.json",
         licence=_LICENCE.value,
+        licence_of_weights=_WEIGHTS_LICENCE.value,
         with_function=_FUNCTION.value,
         examples=examples,
     )

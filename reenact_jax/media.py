@@ -36,6 +36,13 @@ class MediaError(UserError):
         self.reason = reason
 
 
+class MediaWriteError(MediaError):
+    """The file cannot be written, because the disk is full for one: not the input's fault."""
+
+    def __init__(self, path: str | os.PathLike, err: Exception):
+        super().__init__(path, f"cannot be written ({_reason(err)})")
+
+
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
     """What is known of a video before it is decoded.
@@ -80,7 +87,8 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
 
     Raises:
       ValueError: if the array is not uint8 (H, W, 3).
-      MediaError: if the suffix is unknown or the folder cannot be written.
+      MediaError: if the suffix is unknown.
+      MediaWriteError: if the file cannot be written.
     """
     _check_frame(image)
     if not is_image(path):
@@ -91,7 +99,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
         with replacing(path) as temporary:
             Image.fromarray(image).save(temporary, **options)
     except OSError as err:
-        raise MediaError(path, f"cannot be written ({_reason(err)})") from err
+        raise MediaWriteError(path, err) from err
 
 
 def probe_video(path: str | os.PathLike) -> VideoInfo:
@@ -223,7 +231,7 @@ class VideoWriter:
             self._container = av.open(str(temporary), "w", format="mp4")
         except OSError as err:
             self._stack.close()
-            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
+            raise MediaWriteError(self._path, err) from err
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -231,7 +239,7 @@ class VideoWriter:
 
         Raises:
           ValueError: if the array is of another type or shape.
-          MediaError: if the file cannot be written.
+          MediaWriteError: if the file cannot be written.
         """
         _check_frame(frame)
         if self._stream is None:
@@ -243,7 +251,7 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(video_frame))
         except OSError as err:  # a full disk, for one
-            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
+            raise MediaWriteError(self._path, err) from err
 
     def _start(self, shape: tuple[int, int, int]) -> None:
         if shape[0] % 2 or shape[1] % 2:
@@ -269,7 +277,7 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
         except OSError as err:
-            raise MediaError(self._path, f"cannot be written ({_reason(err)})") from err
+            raise MediaWriteError(self._path, err) from err
 
 
 def _check_file(path: str | os.PathLike) -> None:

@@ -6,13 +6,14 @@ one likes: the files do not depend on their number.
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reenact_jax import media
-from reenact_jax.data import prepared
+from reenact_jax.data import importing, prepared, workers
+from reenact_jax.data.storage import StorageError, storage_errors
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.ict import load_ict_facekit
 from reenact_jax.face_model.morphable import MorphableModel
@@ -39,6 +40,21 @@ class ClipSummary:
     num_frames: int
     mean_px: float
     worst_px: float
+
+
+@dataclasses.dataclass
+class PreparationReport:
+    """What became of a folder of videos (report.json).
+
+    Attributes:
+      found: number of videos.
+      prepared: clips that are in the prepared folder now, those of earlier runs included; in order.
+      refused: clip id -> why the video could not be used.
+    """
+
+    found: int
+    prepared: list[str] = dataclasses.field(default_factory=list)
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def find_videos(folder: Path) -> list[RawVideo]:
@@ -102,6 +118,11 @@ class PrepareVideo:
           UserError: if the video cannot be used.
         """
         clip = self.track(video.path)
+        if len(clip.frames) < 2:
+            raise UserError(
+                f"{video.path}: expected at least two frames with a face, found {len(clip.frames)}:"
+                " a pair is two frames of one clip"
+            )
         if self.overlays is not None:
             write_overlays(self.overlays, video.clip_id, clip, _face_model(self.face_model))
         prepared.write_clip(
@@ -131,6 +152,7 @@ class PrepareVideo:
             on_missing=self.on_missing,
             face=self.face,
             landmarker=_landmarker(self.landmarker),
+            progress=_examined,
         )
 
     def missing(self, videos: Iterable[RawVideo]) -> list[RawVideo]:
@@ -148,19 +170,80 @@ class PrepareVideo:
         return min(-(-total // self.stride), self.max_frames or total)
 
 
+def prepare_videos(
+    prepare: PrepareVideo,
+    videos: Sequence[RawVideo],
+    *,
+    num_workers: int = 1,
+    progress: bool = False,
+    say: Callable[[str], object] = print,
+) -> PreparationReport:
+    """Prepares those videos that are not yet prepared. The report is also written to report.json.
+
+    Args:
+      prepare: does it.
+      videos: all of them.
+      num_workers: processes.
+      progress: show a progress bar.
+      say: is given a line for each video.
+
+    Raises:
+      StorageError: if the disk is full. What is complete stays, and the next run goes on.
+    """
+    missing = prepare.missing(videos)
+    if len(missing) < len(videos):
+        say(f"{len(videos) - len(missing)} of {len(videos)} clips are already there")
+    report = PreparationReport(len(videos))
+    for video, result in workers.run_jobs(
+        prepare,
+        missing,
+        num_workers=num_workers,
+        label="preparing",
+        unit="frame",
+        sizes=[prepare.num_frames(video) for video in missing],
+        progress=progress,
+    ):
+        if isinstance(result, StorageError):
+            raise result
+        if isinstance(result, UserError):
+            report.refused[video.clip_id] = str(result)
+            say(f"{video.clip_id}: skipped: {result}")
+        else:
+            say(
+                f"{video.clip_id}: {result.num_frames} frames, fit error {result.mean_px:.2f} px "
+                f"(worst frame {result.worst_px:.2f})"
+            )
+    report.refused = dict(sorted(report.refused.items()))
+    clip_ids = sorted(video.clip_id for video in videos)
+    report.prepared = [clip_id for clip_id in clip_ids if clip_id not in report.refused]
+    importing.write_report(prepare.out, dataclasses.asdict(report))
+    return report
+
+
+def _examined(count: int) -> None:
+    # Looking for the face is about half of what a frame costs.
+    if count % 2 == 0:
+        workers.advance(1)
+
+
 # Of a process, for all of its videos.
 _face_model = functools.cache(load_ict_facekit)
 _landmarker = functools.cache(FaceLandmarker)
 
 
 def write_overlays(folder: Path, clip_id: str, clip: TrackedClip, model: MorphableModel) -> None:
-    """CLIP.mp4, and CLIP_worst.png of the frame with the largest fit error."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """CLIP.mp4, and CLIP_worst.png of the frame with the largest fit error.
+
+    Raises:
+      StorageError: if the disk is full.
+    """
     draw = functools.partial(draw_overlay, model=model)
     worst = int(np.argmax(clip.fit_error_px))
-    with media.VideoWriter(folder / f"{clip_id}.mp4", clip.fps) as writer:
-        for k, frame in enumerate(clip.frames):
-            overlay = draw(frame, parameters=clip.parameters[k], landmarks=clip.landmarks[k])
-            writer.write(overlay)
-            if k == worst:
-                media.write_image(folder / f"{clip_id}_worst.png", overlay)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with media.VideoWriter(folder / f"{clip_id}.mp4", clip.fps) as writer:
+            for k, frame in enumerate(clip.frames):
+                overlay = draw(frame, parameters=clip.parameters[k], landmarks=clip.landmarks[k])
+                writer.write(overlay)
+                if k == worst:
+                    media.write_image(folder / f"{clip_id}_worst.png", overlay)

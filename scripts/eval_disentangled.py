@@ -17,6 +17,7 @@ from reenact_jax.evaluation.commands import (
     evaluation_parser,
     open_run,
     parts_folder,
+    results_folder,
     run_protocol,
 )
 from reenact_jax.evaluation.disentangled import PartialAnswers, find_world
@@ -47,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
 def _out(options: argparse.Namespace, name: str) -> Path:
     """One file for each transfer: --out with the name in it, or RUN/metrics-NAME.json."""
     if options.out is None:
-        return Path(options.run) / f"metrics-{name}.json"
+        return results_folder(options.run) / f"metrics-{name}.json"
     path = Path(options.out)
     return path.with_name(f"{path.stem}-{name}{path.suffix}")
 

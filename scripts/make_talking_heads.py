@@ -1,7 +1,7 @@
 """Renders the synthetic talking heads into folders of prepared clips.
 
     python scripts/make_talking_heads.py runs/demo/prepared
-    python scripts/make_talking_heads.py prepared/talking_heads --preset v1 --processes 2
+    python scripts/make_talking_heads.py prepared/talking_heads --preset v1 --workers 2
 
 OUT has the exact parameters, OUT/fitted those that a fit would find; docs/talking_heads.md. Goes on
 where it was stopped.
@@ -18,14 +18,14 @@ from reenact_jax.errors import UserError, run_command
 
 def main(options: argparse.Namespace) -> None:
     values = vars(options)
-    out, preset, processes = (values.pop(name) for name in ("out", "preset", "processes"))
+    out, preset, workers = (values.pop(name) for name in ("out", "preset", "workers"))
     changed = {name: value for name, value in values.items() if value is not None}
     try:
         spec = dataclasses.replace(PRESETS[preset], **changed)
     except ValueError as err:
         raise UserError(str(err)) from err
     start = time.monotonic()
-    report = write_world(spec, out, processes=processes, progress=True)
+    report = write_world(spec, out, num_workers=workers, progress=True)
     for line in report_lines(report):
         print(line)
     print(
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--preset", choices=sorted(PRESETS), default="demo", help="v1 is the benchmark"
     )
-    parser.add_argument("--processes", type=int, default=1, help="how many render at once")
+    parser.add_argument("--workers", type=int, default=1, help="processes that render")
     for field in dataclasses.fields(WorldSpec):
         flag = f"--{field.name.replace('_', '-')}"
         parser.add_argument(flag, type=field.type, help="in place of the preset's, see WorldSpec")

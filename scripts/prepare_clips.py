@@ -5,7 +5,7 @@ python scripts/prepare_clips.py VIDEOS --face-model assets/ict_facekit.npz --out
 
 Every video is one clip. Videos in sub-folders belong to the person whom the sub-folder names,
 others are of one person each. It can be stopped at any moment and run again: finished clips are
-kept.
+kept. OUT/report.json says which videos could not be used, and why.
 """
 
 import os
@@ -19,11 +19,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from reenact_jax.data import prepared
-from reenact_jax.data.storage import StorageError
-from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError, run_command
 from reenact_jax.face_model.ict import load_ict_facekit
-from reenact_jax.preparation import PrepareVideo, find_videos
+from reenact_jax.preparation import PrepareVideo, find_videos, prepare_videos
 from reenact_jax.tracking.choice import LARGEST, parse_face
 from reenact_jax.tracking.landmarks import find_asset
 from reenact_jax.tracking.missing import ON_MISSING
@@ -63,30 +61,13 @@ def main(options: argparse.Namespace) -> None:
         file_format=options.format,
         overlays=options.overlays,
     )
-    missing = prepare.missing(videos)
-    if len(missing) < len(videos):
-        print(f"{len(videos) - len(missing)} of {len(videos)} clips are already there")
-    failures = []
-    for video, result in run_jobs(
-        prepare,
-        missing,
-        num_workers=options.workers,
-        label="preparing",
-        unit="frame",
-        sizes=[prepare.num_frames(video) for video in missing],
-    ):
-        if isinstance(result, StorageError):
-            raise result
-        if isinstance(result, UserError):
-            failures.append(str(result))
-            tqdm.write(f"{video.clip_id}: skipped: {result}")
-        else:
-            tqdm.write(
-                f"{video.clip_id}: {result.num_frames} frames, fit error {result.mean_px:.2f} px "
-                f"(worst frame {result.worst_px:.2f})"
-            )
-    if failures:
-        raise UserError("\n  ".join([f"{len(failures)} videos failed:", *sorted(failures)]))
+    report = prepare_videos(
+        prepare, videos, num_workers=options.workers, progress=True, say=tqdm.write
+    )
+    if report.refused:
+        raise UserError(
+            "\n  ".join([f"{len(report.refused)} videos failed:", *report.refused.values()])
+        )
 
 
 if __name__ == "__main__":

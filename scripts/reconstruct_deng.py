@@ -8,32 +8,39 @@ was stopped continues where it was. docs/deng_reconstruction.md has the details.
 """
 
 import argparse
-import contextlib
-from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import media
+from reenact_jax.data.storage import StorageError
+from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError, run_command
-from reenact_jax.face_model.load import load_face_model
-from reenact_jax.face_model.morphable import MorphableModel
-from reenact_jax.pretrained.rnet import file_sha256, load_rnet
-from reenact_jax.tracking import deng, deng_clips, face_points
-from reenact_jax.tracking.frame_source import FrameSource, find_sources
-from reenact_jax.tracking.landmarks import FaceLandmarker
-from reenact_jax.tracking.overlay import draw_overlay
+from reenact_jax.pretrained.rnet import file_sha256
+from reenact_jax.reconstruction import ReconstructClip, ReconstructedClip, num_frames
+from reenact_jax.tracking import deng_clips, face_points
+from reenact_jax.tracking.frame_source import find_sources
 
 
 def main(options: argparse.Namespace) -> None:
     if options.batch_size < 1:
         raise UserError(f"--batch-size: expected at least 1, found {options.batch_size}")
+    if options.workers > 1:
+        # Several processes cannot share an accelerator; those that are started read this.
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     sources = find_sources(options.input)
-    model = (
-        None if options.face_model is None else load_face_model("bfm2009", str(options.face_model))
+    reconstruct = ReconstructClip(
+        out=options.out,
+        weights=options.weights,
+        landmarks=options.landmarks,
+        only_clip=len(sources) == 1,
+        landmarker=options.landmarker,
+        on_missing=options.on_missing,
+        batch_size=options.batch_size,
+        with_crops=not options.no_crops,
+        face_model=options.face_model,
     )
-    params = load_rnet(options.weights)
+    reconstruct.open()
     settings = {
         "weights_sha256": file_sha256(options.weights),
         "landmarks": "mediapipe" if options.landmarks is None else str(options.landmarks),
@@ -41,98 +48,37 @@ def main(options: argparse.Namespace) -> None:
         "crops": "none" if options.no_crops else "png",
     }
     deng_clips.start_output(options.out, settings)
+    missing = reconstruct.missing(sources)
+    if len(missing) < len(sources):
+        print(f"{len(sources) - len(missing)} of {len(sources)} clips are already there")
     failures = []
-    with point_finder(options, only_clip=len(sources) == 1) as locate:
-        for source in sources:
-            if deng_clips.is_done(options.out, source.clip_id):
-                print(f"{source.clip_id}: already there")
-                continue
-            try:
-                reconstruct(source, locate, params, options)
-                report(source, model, options)
-            except UserError as err:
-                failures.append(str(err))
-                tqdm.write(f"{source.clip_id}: skipped: {err}")
+    for source, result in run_jobs(
+        reconstruct,
+        missing,
+        num_workers=options.workers,
+        label="reconstructing",
+        unit="frame",
+        sizes=[num_frames(source) for source in missing],
+    ):
+        if isinstance(result, StorageError):
+            raise result
+        if isinstance(result, UserError):
+            failures.append(str(result))
+            tqdm.write(f"{source.clip_id}: skipped: {result}")
+        else:
+            tqdm.write(f"{source.clip_id}: {summary(result)}")
     if failures:
         raise UserError(
-            "\n  ".join([f"{len(failures)} of {len(sources)} clips failed:", *failures])
+            "\n  ".join([f"{len(failures)} of {len(sources)} clips failed:", *sorted(failures)])
         )
 
 
-@contextlib.contextmanager
-def point_finder(
-    options: argparse.Namespace, *, only_clip: bool
-) -> Iterator[Callable[[FrameSource], np.ndarray]]:
-    """What gives the five points of a clip's frames: the user's files, or MediaPipe."""
-    if options.landmarks is not None:
-        yield lambda source: face_points.read_points(options.landmarks, source, only_clip=only_clip)
-        return
-    with FaceLandmarker(options.landmarker) as landmarker:
-
-        def detect(source: FrameSource) -> np.ndarray:
-            total = len(source.names) or None
-            bar = tqdm(source.frames(), f"{source.clip_id}: faces", total, leave=False)
-            return face_points.detect_points(bar, landmarker)
-
-        yield detect
-
-
-def reconstruct(
-    source: FrameSource,
-    locate: Callable[[FrameSource], np.ndarray],
-    params: dict,
-    options: argparse.Namespace,
-) -> None:
-    """`reconstruct_clip` with a progress bar."""
-    with tqdm(desc=source.clip_id, unit="frame", leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        deng_clips.reconstruct_clip(
-            source,
-            locate,
-            params,
-            options.out,
-            on_missing=options.on_missing,
-            batch_size=options.batch_size,
-            with_crops=not options.no_crops,
-            progress=show,
-        )
-
-
-def report(source: FrameSource, model: MorphableModel | None, options: argparse.Namespace) -> None:
-    """Prints what became of a clip; with the face model, how well it fits its own landmarks."""
-    clip_id = source.clip_id
-    with np.load(options.out / f"{clip_id}.npz") as arrays:
-        rows = dict(arrays)
-    line = f"{clip_id}: {len(rows['coeff'])} frames, {int((~rows['found']).sum())} without a face"
-    if model is None:
-        print(line)
-        return
-    coefficients, transforms, points = rows["coeff"], rows["transform_params"], rows["points"]
-    error = deng.landmark_error_px(model, coefficients, transforms, points)
-    worst = int(error.argmax())
-    print(f"{line}, landmark error {error.mean():.1f} px of 224 (worst frame {error.max():.1f})")
-    if options.no_crops:
-        return
-    crop = options.out / "crops" / clip_id / f"{source.stem(rows['frame_index'][worst])}.png"
-    picture = draw_overlay(
-        media.read_image(crop),
-        model,
-        deng.crop_parameters(coefficients[worst]),
-        dots(deng.crop_positions(points[[worst]], transforms[[worst]])[0] / 224),
-    )
-    path = options.out / "checks" / f"{clip_id}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    media.write_image(path, picture)
-
-
-def dots(points: np.ndarray) -> np.ndarray:
-    """Points (L, 2) -> those around them, so that five single pixels can be seen."""
-    offsets = np.stack(np.meshgrid(*[np.linspace(-0.004, 0.004, 9)] * 2), axis=-1).reshape(-1, 1, 2)
-    return (points + offsets).reshape(-1, 2)
+def summary(clip: ReconstructedClip) -> str:
+    """What became of a clip, in a line."""
+    line = f"{clip.num_frames} frames, {clip.num_missing} without a face"
+    if clip.mean_px is None:
+        return line
+    return f"{line}, landmark error {clip.mean_px:.1f} px of 224 (worst frame {clip.worst_px:.1f})"
 
 
 if __name__ == "__main__":
@@ -157,4 +103,10 @@ if __name__ == "__main__":
     parser.add_argument("--face-model", type=Path, help="BFM_model_front.mat, to check the fit")
     parser.add_argument("--no-crops", action="store_true", help="do not write the crops")
     parser.add_argument("--batch-size", type=int, default=16, help="crops a call of the network")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes that reconstruct clips; several keep to the CPU, one uses a GPU if it can",
+    )
     run_command(main, parser.parse_args())

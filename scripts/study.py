@@ -1,6 +1,6 @@
 """Trains, scores and reports the study of docs/study.md. Goes on where it was stopped.
 
-    python scripts/make_talking_heads.py prepared/talking_heads --preset v1 --processes 2
+    python scripts/make_talking_heads.py prepared/talking_heads --preset v1 --workers 2
     python scripts/pack.py prepared/talking_heads --name talking_heads --data-dir data/exact
     python scripts/pack.py prepared/talking_heads/fitted --name talking_heads --data-dir data/fitted
     python scripts/study.py --data-dir data --out runs/study

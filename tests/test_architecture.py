@@ -19,7 +19,7 @@ LAYERS = [
     ["reenact_jax.losses", "reenact_jax.metrics"],
     ["reenact_jax.tracking"],
     ["reenact_jax.data"],
-    ["reenact_jax.config", "reenact_jax.preparation"],
+    ["reenact_jax.config", "reenact_jax.preparation", "reenact_jax.reconstruction"],
     ["reenact_jax.checkpoint", "reenact_jax.method", "reenact_jax.samples"],
     ["reenact_jax.training", "reenact_jax.inference"],
     ["reenact_jax.evaluation"],

@@ -1,5 +1,6 @@
 """Bad input on the real command lines: one message, no trace, no half-written file."""
 
+import json
 import os
 import re
 import subprocess
@@ -148,6 +149,7 @@ def test_a_video_that_cannot_be_prepared(command, tmp_path, shared_dir, monkeypa
     script = REPOSITORY / "scripts" / "prepare_clips.py"
     model = ("--face-model", ict.resolve())
     # What holds for the whole folder is written; of the clip, nothing is.
-    left = ["prepared", "prepared/dataset.json"]
+    left = ["prepared", "prepared/dataset.json", "prepared/report.json"]
     message = command(script, "videos", *model, "--out", "prepared", leaves=left)
+    assert "broken" in json.loads((tmp_path / "prepared" / "report.json").read_text())["refused"]
     assert "1 videos failed" in message and "broken.mp4: not a readable video" in message

@@ -15,6 +15,7 @@ import numpy as np
 
 from reenact_jax.data import images, prepared, workers
 from reenact_jax.data.storage import StorageError, storage_errors
+from reenact_jax.data.video_metadata import ClipList, list_hash
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.coefficients import EXPRESSION, IDENTITY, TEXTURE
 from reenact_jax.face_model.morphable import MorphableModel
@@ -64,13 +65,14 @@ class ImportReport:
 
     Attributes:
       listed: number of clips that there should be: those of the list, or without one those found.
-      list_hash: hash of their ids and splits.
+      list_hash: that of the list (`video_metadata.list_hash`), or without one of the ids and splits
+        that were found.
       found: how many of them are there.
       unlisted: clips that are there and not on the list; they are prepared like the others.
       prepared: clips that are in the prepared folder now, those of earlier runs included.
-      missing: clips of the list that were not found.
+      missing: clips of the list that were not found, except those of `left_out`.
       missing_coefficients: clips whose parameters were not found.
-      left_out: training clips of persons who are also tested.
+      left_out: training clips of persons who are also tested, whether found or left out before.
       refused: clip id -> why its files could not be used.
     """
 
@@ -119,7 +121,7 @@ def import_clips(
     *,
     fps: float,
     tested_persons: Iterable[str] = (),
-    expected: dict[str, str] | None = None,
+    clip_list: ClipList | None = None,
     min_frames: int = 2,
     num_workers: int = 1,
     progress: bool = False,
@@ -134,7 +136,7 @@ def import_clips(
         to report.json in it.
       fps: frames per second of the footage.
       tested_persons: persons of whom no clip may be trained on.
-      expected: clip id -> split of all the clips that there should be; None for those found.
+      clip_list: the clips that there should be; None for those found.
       min_frames: clips of fewer frames are refused; a pair of one clip needs two.
       num_workers: processes that read clips.
       progress: show a progress bar.
@@ -142,23 +144,27 @@ def import_clips(
     Raises:
       UserError: if the disk is full. What is complete stays, and the next run goes on.
     """
-    if expected is None:
-        expected = {clip.clip_id: clip.split for clip in clips}
     tested = set(tested_persons)
     found = {clip.clip_id for clip in clips}
-    report = ImportReport(
-        listed=len(expected),
-        list_hash=_list_hash(expected),
-        found=len(found & set(expected)),
-        missing=sorted(set(expected) - found),
-        unlisted=sorted(found - set(expected)),
+    rows = () if clip_list is None else clip_list.rows
+    listed = found if clip_list is None else {row.clip_id for row in rows}
+    wanted, left_out = (
+        [],
+        {row.clip_id for row in rows if row.partition == "train" and row.person_id in tested},
     )
-    wanted = []
     for clip in clips:
         if clip.split == "train" and clip.person_id in tested:
-            report.left_out.append(clip.clip_id)
+            left_out.add(clip.clip_id)
         else:
             wanted.append(clip)
+    report = ImportReport(
+        listed=len(listed),
+        list_hash=_hash_of_found(clips) if clip_list is None else list_hash(rows),
+        found=len(found & listed),
+        missing=sorted(listed - found - left_out),
+        unlisted=sorted(found - listed),
+        left_out=sorted(left_out),
+    )
     work = _Prepare(read, Path(prepared_root), fps, min_frames)
     results = run_all(
         work, wanted, num_workers=num_workers, label="preparing", unit="clip", progress=progress
@@ -240,8 +246,8 @@ def run_all(
         yield item, result
 
 
-def _list_hash(expected: dict[str, str]) -> str:
-    lines = (f"{clip_id},{split}\n" for clip_id, split in sorted(expected.items()))
+def _hash_of_found(clips: Sequence[RawClip]) -> str:
+    lines = sorted(f"{clip.clip_id},{clip.split}\n" for clip in clips)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reenact_jax.errors import UserError
+from reenact_jax.media import MediaWriteError
 
 _INCOMPLETE = ".incomplete-"
 
@@ -17,13 +18,17 @@ class StorageError(UserError):
 
 @contextlib.contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turns an OSError of the block, a full disk for one, into a StorageError."""
+    """Turns an OSError of the block, a full disk for one, into a StorageError.
+
+    So is the MediaWriteError that `media` makes of one.
+    """
     try:
         yield
-    except OSError as err:
+    except (OSError, MediaWriteError) as err:
+        cause = err.__cause__ if isinstance(err, MediaWriteError) else err
         raise StorageError(
-            f"{path}: cannot be written ({err.strerror or err}): make room and run the same "
-            "command again; what is complete stays"
+            f"{path}: cannot be written ({getattr(cause, 'strerror', None) or cause}): make room "
+            "and run the same command again; what is complete stays"
         ) from err
 
 

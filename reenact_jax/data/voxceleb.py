@@ -112,9 +112,14 @@ def _crop(row: np.ndarray) -> DengCrop:
     return DengCrop(int(width), int(height), float(scale), float(t0), float(t1))
 
 
-def tested_persons(clips: list[RawClip]) -> set[str]:
-    """Persons of whom no clip may be trained on: the rule's, and those who are tested here."""
-    return {*TEST_PERSONS, *(clip.person_id for clip in clips if clip.split == "test")}
+def tested_persons(clips: list[RawClip], clip_list: ClipList | None = None) -> set[str]:
+    """Persons of whom no clip may be trained on: the rule's, and those who are tested.
+
+    Those are the persons of the test clips that are here, and of those that a list names.
+    """
+    rows = () if clip_list is None else clip_list.rows
+    here = {clip.person_id for clip in clips if clip.split == "test"}
+    return {*TEST_PERSONS, *here, *(row.person_id for row in rows if row.partition == "test")}
 
 
 def import_clips(
@@ -156,16 +161,13 @@ def import_clips(
     prepared.write_dataset_info(
         prepared_root, name="voxceleb", image_size=image_size, face_model=model
     )
-    expected = None
-    if clip_list is not None:
-        expected = {row.clip_id: row.partition for row in clip_list.rows}
     return importing.import_clips(
         clips,
         ReadClip(Path(coefficients), image_size),
         prepared_root,
         fps=FPS,
-        tested_persons=() if keep_tested_persons else tested_persons(clips),
-        expected=expected,
+        tested_persons=() if keep_tested_persons else tested_persons(clips, clip_list),
+        clip_list=clip_list,
         num_workers=num_workers,
         progress=progress,
     )

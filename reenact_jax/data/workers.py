@@ -6,12 +6,14 @@ later: Ctrl-C, and the death of this process by any means, ends the workers; the
 what is left.
 """
 
+import functools
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -22,6 +24,26 @@ from reenact_jax.errors import UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+# Seconds between two looks at how far the jobs of other processes are.
+_LOOK_SECONDS = 0.5
+
+# What `advance` has said of the job that runs in this process, and whom it tells.
+_said = 0
+_tell: Callable[[int], object] | None = None
+
+
+def advance(amount: int) -> None:
+    """Called by a job: moves the bar of `run_jobs` before the job ends.
+
+    Args:
+      amount: how much more of the job's size is done. When the job has ended, the bar stands at
+        its whole size, whatever it said.
+    """
+    global _said
+    if _tell is not None:
+        _said += amount
+        _tell(amount)
 
 
 def run_jobs(
@@ -43,7 +65,8 @@ def run_jobs(
       num_workers: processes; with 1 the jobs run here, one after the other. They are started afresh
         ("spawn"), so a script that calls this has `if __name__ == "__main__"`.
       label, unit: of the bar.
-      sizes: how much each job adds to the bar; 1 where not given.
+      sizes: how much each job adds to the bar; 1 where not given. Of long jobs the bar shows what
+        they say to `advance`.
       progress: whether to show the bar.
 
     Yields:
@@ -56,41 +79,57 @@ def run_jobs(
     if num_workers < 1:
         raise UserError(f"expected at least one worker, found {num_workers}")
     sizes = [1] * len(jobs) if sizes is None else sizes
-    ended = (
-        _one_after_the_other(function, jobs)
-        if num_workers == 1 or len(jobs) < 2
-        else _in_processes(function, jobs, min(num_workers, len(jobs)))
-    )
     with tqdm(total=sum(sizes), desc=label, unit=unit, disable=not progress) as bar:
-        for number, result in ended:
-            bar.update(sizes[number])
+        ended = (
+            _one_after_the_other(function, jobs, bar.update)
+            if num_workers == 1 or len(jobs) < 2
+            else _in_processes(function, jobs, min(num_workers, len(jobs)), bar.update)
+        )
+        for number, result, said in ended:
+            bar.update(sizes[number] - said)
             yield jobs[number], result
 
 
-def _one_after_the_other(function: Callable, jobs: Sequence) -> Iterator[tuple[int, object]]:
+def _one_after_the_other(
+    function: Callable, jobs: Sequence, update: Callable[[int], object]
+) -> Iterator[tuple[int, object, int]]:
     for number, job in enumerate(jobs):
-        yield number, _call(function, job)
+        yield number, *_call(function, job, update)
 
 
 def _in_processes(
-    function: Callable, jobs: Sequence, num_workers: int
-) -> Iterator[tuple[int, object]]:
+    function: Callable, jobs: Sequence, num_workers: int, update: Callable[[int], object]
+) -> Iterator[tuple[int, object, int]]:
     context = multiprocessing.get_context("spawn")
     # The workers hold the reading end alone. It ends when this process closes the other end or is
     # gone, whatever ended it.
     reading, writing = context.Pipe(duplex=False)
+    meter, shown = context.Value("q", 0), 0
     executor = ProcessPoolExecutor(
         num_workers,
         mp_context=context,
         initializer=_start_worker,
-        initargs=(reading, context.Value("i", 0), num_workers),
+        initargs=(reading, context.Value("i", 0), num_workers, meter),
     )
+    ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
     try:
-        futures = {executor.submit(_call, function, job): i for i, job in enumerate(jobs)}
+        for number, job in enumerate(jobs):
+            future = executor.submit(_call, function, job)
+            future.add_done_callback(functools.partial(_put, ended, number))
         # The executor starts a process at a submission and looks for dead ones from the next on.
         executor.submit(os.getpid)
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        left = len(jobs)
+        while left:
+            try:
+                number, future = ended.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                future = None
+            now = meter.get_obj().value  # without the lock, which a dead worker may hold
+            update(now - shown)
+            shown = now
+            if future is not None:
+                left -= 1
+                yield number, *future.result()
     except BrokenProcessPool as err:
         raise UserError(
             "a worker process died; the usual cause is too little memory: run it again with fewer "
@@ -101,14 +140,37 @@ def _in_processes(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _call(function: Callable[[Job], Result], job: Job) -> Result | UserError:
+def _put(ended: queue.SimpleQueue, number: int, future: Future) -> None:
+    ended.put((number, future))
+
+
+def _call(
+    function: Callable[[Job], Result], job: Job, tell: Callable[[int], object] | None = None
+) -> tuple[Result | UserError, int]:
+    """Result of a job, or its UserError, and what it has said to `advance`.
+
+    `tell` is what `advance` tells; None in a worker, which knows since its start.
+    """
+    global _said, _tell
+    before = _said, _tell
+    _said, _tell = 0, tell or _tell
     try:
-        return function(job)
-    except UserError as err:
-        return err
+        try:
+            return function(job), _said
+        except UserError as err:
+            return err, _said
+    finally:
+        _said, _tell = before
 
 
-def _start_worker(lifeline: Connection, started, num_workers: int) -> None:
+def _add(meter, amount: int) -> None:
+    with meter.get_lock():
+        meter.value += amount
+
+
+def _start_worker(lifeline: Connection, started, num_workers: int, meter) -> None:
+    global _tell
+    _tell = functools.partial(_add, meter)
     with started.get_lock():
         number = started.value
         started.value += 1

@@ -12,7 +12,7 @@ from reenact_jax.evaluation.protocols import PROTOCOLS, check_protocol
 from reenact_jax.evaluation.report import Evaluation, evaluate
 from reenact_jax.evaluation.show import table
 from reenact_jax.files import write_text
-from reenact_jax.inference.model_folder import read_config
+from reenact_jax.inference.model_folder import is_model_folder, read_config
 from reenact_jax.inference.run import TrainedRun, load_run
 
 
@@ -32,7 +32,11 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
         default="latest",
         help="latest, best or the number of a step; default latest",
     )
-    parser.add_argument("--out", help="JSON file to write; default RUN/metrics-PROTOCOL.json")
+    parser.add_argument(
+        "--out",
+        help="JSON file to write; default metrics-PROTOCOL.json in RUN, or in runs/NAME-model "
+        "for a model folder",
+    )
     parser.add_argument("--pairs", help="CSV list of pairs, instead of those of the dataset")
     parser.add_argument(
         "--dataset", default=dataset, help=f"packed dataset; default {dataset or 'that of the run'}"
@@ -121,12 +125,21 @@ def main(options: argparse.Namespace, protocol: str) -> None:
         run,
         pairs,
         protocol=protocol,
-        out=Path(options.out) if options.out else Path(options.run) / name,
+        out=Path(options.out) if options.out else results_folder(options.run) / name,
         parts_dir=None if options.fresh else parts_folder(options.run),
         measures=options.measures,
     )
 
 
+def results_folder(run: str | Path) -> Path:
+    """Where scores go: into the run's folder; those of a model folder, which is kept as it was
+    written and may be the package's own, into runs/NAME-model."""
+    folder = Path(run)
+    if not is_model_folder(folder):
+        return folder
+    return Path("runs") / f"{read_config(folder).name}-model"
+
+
 def parts_folder(run: str | Path) -> Path:
     """Where finished parts of a run's evaluations are kept."""
-    return Path(run) / "evaluation"
+    return results_folder(run) / "evaluation"

@@ -10,11 +10,13 @@ from typing import Any
 import jax
 
 from reenact_jax import __version__
+from reenact_jax.config import Config
 from reenact_jax.data import prepared
+from reenact_jax.data.frames import open_frames
 from reenact_jax.data.info import check_face_model
 from reenact_jax.errors import UserError
 from reenact_jax.inference import exported_function, shipped
-from reenact_jax.inference.model_card import data_licence, model_card
+from reenact_jax.inference.model_card import data_licence, model_card, weights_licence
 from reenact_jax.inference.model_folder import CARD, StoredModel, is_model_folder, write_files
 from reenact_jax.inference.run import TrainedRun
 
@@ -25,6 +27,7 @@ def export_model(
     *,
     metrics_path: Path | None = None,
     licence: str | None = None,
+    licence_of_weights: str | None = None,
     with_function: bool = False,
     examples: tuple[Path, Path] | None = None,
 ) -> None:
@@ -35,6 +38,7 @@ def export_model(
       out: the folder; a model folder that is there already is replaced.
       metrics_path: metrics.json of the run, for the card; None or a missing file = not measured.
       licence: of the data, where the project does not know it.
+      licence_of_weights: of the model, where it is not of the project's own data.
       with_function: add `reenact.jax_export`, see `exported_function`.
       examples: prepared clips (folders) to add: source, driver.
 
@@ -47,20 +51,26 @@ def export_model(
             f"{out} is there and is no model folder: give another --out, or remove it first"
         )
     licence = data_licence(run.config, licence)
+    licence_of_weights = weights_licence(run.config, licence_of_weights)
     metrics = _read_metrics(metrics_path)
+    dataset = _dataset(run.config, metrics)
     num_parameters = sum(leaf.size for leaf in jax.tree.leaves(run.params))
     model = StoredModel(run.config, run.params, run.step, run.face_model.fingerprint())
     facts = {
-        "dataset": metrics["dataset"] if metrics else {"name": run.config.data.name},
+        "dataset": dataset,
         "data_licence": licence,
+        "weights_licence": licence_of_weights,
         "num_parameters": num_parameters,
         "versions": _versions(),
     }
     card = model_card(
         run.config,
+        folder_name=out.name if out.resolve().parent == shipped.MODELS else "",
         step=run.step,
         num_parameters=num_parameters,
+        dataset=dataset,
         licence=licence,
+        licence_of_weights=licence_of_weights,
         metrics=metrics,
         has_function=with_function,
         has_examples=examples is not None,
@@ -81,12 +91,27 @@ def _write_examples(root: Path, run: TrainedRun, examples: tuple[Path, Path]) ->
         info = prepared.read_dataset_info(path.parents[1])
         check_face_model(info, run.face_model)
         prepared.write_dataset_info(
-            root, name=info.name, image_size=info.image_size, face_model=run.face_model
+            root,
+            name=info.name,
+            image_size=info.image_size,
+            face_model=run.face_model,
+            specification=info.specification,
         )
         clip = prepared.read_clip(path.parents[1], path.name)
         if role == shipped.SOURCE:  # its first frame is what is reenacted
             clip = replace(clip, frames=clip.frames[:1], parameters=clip.parameters[:1])
         prepared.write_clip(root, replace(clip, clip_id=role))
+
+
+def _dataset(config: Config, metrics: dict[str, Any] | None) -> dict[str, Any]:
+    """What is known of the data: of the packed dataset or, where that is gone, of the metrics'."""
+    name = config.data.name
+    try:
+        frames = open_frames(config.data.data_dir, name, "train")
+    except UserError:
+        is_same = metrics is not None and metrics["dataset"]["name"] == name
+        return metrics["dataset"] if is_same else {"name": name}
+    return frames.info.to_dict() | {"content": frames.content}
 
 
 def _read_metrics(path: Path | None) -> dict[str, Any] | None:

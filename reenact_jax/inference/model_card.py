@@ -6,6 +6,7 @@ from typing import Any
 from reenact_jax.config import Config
 from reenact_jax.data import sources
 from reenact_jax.errors import UserError
+from reenact_jax.inference import shipped
 
 # What is known of the datasets that the project itself makes or packs, by their names.
 KNOWN_DATA = {
@@ -43,12 +44,27 @@ def data_licence(config: Config, stated: str | None) -> str:
     return KNOWN_DATA[config.data.name][0].license
 
 
+def weights_licence(config: Config, stated: str | None) -> str:
+    """The licence of the weights: what the user states, or what the project says of its own data.
+
+    Data of real people bind whoever publishes a model of them, so nothing is said for them.
+    """
+    if stated:
+        return stated
+    if config.data.name == "talking_heads":
+        return "Apache-2.0, as this project: the data are its own synthetic pictures."
+    return "not stated. Those of the data and of the face model have to be kept."
+
+
 def model_card(
     config: Config,
     *,
+    folder_name: str,
     step: int,
     num_parameters: int,
+    dataset: Mapping[str, Any],
     licence: str,
+    licence_of_weights: str,
     metrics: Mapping[str, Any] | None,
     has_function: bool,
     has_examples: bool,
@@ -57,9 +73,13 @@ def model_card(
 
     Args:
       config: of the run.
+      folder_name: of the model folder, if it is one of the package's own (`shipped`); else empty.
       step: completed updates.
       num_parameters: of both networks.
+      dataset: `name` of the data and, where known, `specification` and `content`: the hashes of
+        the recipe and of what was packed.
       licence: of the data.
+      licence_of_weights: of the model itself.
       metrics: content of the run's metrics.json, or None.
       has_function: whether `reenact.jax_export` lies beside.
       has_examples: whether example clips lie beside.
@@ -69,9 +89,10 @@ def model_card(
         "One picture of a person and the motion of another one in; the first person in that motion "
         f"out, at {config.image_size} x {config.image_size} pixels. {num_parameters:,} parameters. "
         f"Face model: {config.face_model.name}.",
-        _usage(has_function, has_examples),
+        f"Licence of the weights: {licence_of_weights}",
+        _usage(folder_name, has_function, has_examples),
         "## Data",
-        _data(config),
+        _data(config, dataset),
         f"Licence of the data: {licence}",
         "## Training",
         _training(config, step),
@@ -105,11 +126,16 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _usage(has_function: bool, has_examples: bool) -> str:
-    lines = ["python -m reenact_jax.reenact --run THIS_FOLDER --source A --driving B --out OUT.mp4"]
-    text = "```\n" + "\n".join(lines) + "\n```"
+def _usage(folder_name: str, has_function: bool, has_examples: bool) -> str:
+    model = f"--model {folder_name}" if folder_name else "--run THIS_FOLDER"
+    command = f"python -m reenact_jax.reenact {model} --source A --driving B --out OUT.mp4"
+    text = f"```\n{command}\n```"
     if has_examples:
-        text += "\n\n`examples/clips/source` and `examples/clips/driving` are clips to try it with."
+        text += (
+            f"\n\n`{shipped.EXAMPLES}/clips/{shipped.SOURCE}` and "
+            f"`{shipped.EXAMPLES}/clips/{shipped.DRIVING}` are clips to try it with, taken where "
+            "`--source` or `--driving` is left out."
+        )
     if has_function:
         text += (
             "\n\n`reenact.jax_export` is the whole function for programs that have JAX alone: "
@@ -119,9 +145,17 @@ def _usage(has_function: bool, has_examples: bool) -> str:
     return text
 
 
-def _data(config: Config) -> str:
+def _data(config: Config, dataset: Mapping[str, Any]) -> str:
     known = KNOWN_DATA.get(config.data.name)
-    return known[1] if known else f"{config.data.name}: prepared by whoever trained this model."
+    text = known[1] if known else f"{config.data.name}: prepared by whoever trained this model."
+    hashes = [
+        f"{what} `{dataset[key]}`"
+        for key, what in (("specification", "of the specification"), ("content", "of the content"))
+        if dataset.get(key)
+    ]
+    if not hashes:
+        return f"{text} Which state of it was used is not recorded."
+    return f"{text} Hash {' and '.join(hashes)}."
 
 
 def _training(config: Config, step: int) -> str:
@@ -135,7 +169,8 @@ def _training(config: Config, step: int) -> str:
     terms = [f"{weight:g} {name}" for name, weight in weighted.items() if weight]
     return (
         f"{step:,} steps of {train.batch_size} pairs ({train.num_train_steps:,} were planned), "
-        f"Adam, learning rate {train.learning_rate:g}, then {train.decayed_learning_rate:g}. Loss: "
+        f"Adam, learning rate {train.learning_rate:g}, then {train.decayed_learning_rate:g}, seed "
+        f"{config.seed}. Loss: "
         f"{' + '.join(terms)}. The whole configuration is in `config.json`."
     )
 

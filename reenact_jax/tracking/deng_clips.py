@@ -71,7 +71,7 @@ def reconstruct_clip(
     on_missing: str,
     batch_size: int,
     with_crops: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> None:
     """Reconstructs one clip and writes its files, whole or not at all.
 
@@ -83,10 +83,11 @@ def reconstruct_clip(
       on_missing: `hold`, `skip` or `fail`, see `face_points.stand_in`.
       batch_size: crops a call of the network.
       with_crops: whether to write the crops.
-      progress: called after every block with the numbers of rows done and to do.
+      progress: called after every block with the number of rows that are done since the last call.
 
     Raises:
-      UserError: if the clip cannot be read, has no face, or its files cannot be written.
+      UserError: if the clip cannot be read or has no face.
+      OSError, MediaWriteError: if its files cannot be written. What is done of it is kept.
     """
     partial = out / ".incomplete" / source.clip_id
     try:
@@ -104,6 +105,8 @@ def reconstruct_clip(
             "points": standing.astype(np.float32),
         }
         _publish(partial, out, source.clip_id, rows)
+    except media.MediaWriteError:
+        raise
     except UserError as err:
         # The input is wrong: what was made of it is of no use.
         shutil.rmtree(partial, ignore_errors=True)
@@ -111,8 +114,6 @@ def reconstruct_clip(
         if isinstance(err, AlignmentError):
             raise UserError(f"{source.path}: {err}") from err
         raise
-    except OSError as err:
-        raise UserError(f"{out}: {source.clip_id} cannot be written ({err.strerror})") from err
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +130,14 @@ class _Run:
 
 
 def _reconstruct_blocks(
-    run: _Run, progress: Callable[[int, int], None] | None
+    run: _Run, progress: Callable[[int], object] | None
 ) -> dict[str, np.ndarray]:
     """coeff and transform_params of all rows; blocks that are there already are kept."""
     total = len(run.indices)
     paths = [run.partial / f"block{start:08d}.npz" for start in range(0, total, _BLOCK)]
     blocks = list(itertools.takewhile(lambda block: block is not None, map(_load, paths)))
+    if progress is not None and blocks:
+        progress(min(len(blocks) * _BLOCK, total))
     frames = run.source.chosen(run.indices[len(blocks) * _BLOCK :])
     for path in paths[len(blocks) :]:
         rows = slice(len(blocks) * _BLOCK, (len(blocks) + 1) * _BLOCK)
@@ -154,7 +157,7 @@ def _reconstruct_blocks(
         _save(path, arrays)
         blocks.append(arrays)
         if progress is not None:
-            progress(min(rows.stop, total), total)
+            progress(len(indices))
     return {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]}
 
 

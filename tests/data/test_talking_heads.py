@@ -88,7 +88,7 @@ def test_the_same_specification_gives_the_same_bytes(world, tmp_path):
 
 
 def test_two_processes_write_what_one_writes(world, tmp_path):
-    write_world(SPEC, tmp_path, processes=2)
+    write_world(SPEC, tmp_path, num_workers=2)
     assert contents(tmp_path) == contents(world)
 
 

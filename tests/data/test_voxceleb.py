@@ -14,7 +14,7 @@ import scipy.io
 from reenact_jax.data import builders, frames, images, prepared, voxceleb
 from reenact_jax.data.info import check_face_model
 from reenact_jax.data.storage import StorageError
-from reenact_jax.data.video_metadata import ClipList, ClipRow
+from reenact_jax.data.video_metadata import ClipList, ClipRow, list_hash
 from reenact_jax.face_model import morphable
 from reenact_jax.face_model.bfm import load_bfm
 from reenact_jax.face_model.coefficients import join_coefficients
@@ -299,6 +299,9 @@ def test_the_report_counts_against_a_list(raw, model, tmp_path):
     rows = [
         ClipRow("Fi21gDronE4", 1686, 2204, (0, 0, 9, 9), 25.0, 9, 9, "train", "id10010"),
         ClipRow("gone", 1, 65, (0, 0, 9, 9), 25.0, 9, 9, "test", "id10283"),
+        # What crop_videos has left out: its person is tested, by the list alone.
+        ClipRow("left", 1, 65, (0, 0, 9, 9), 25.0, 9, 9, "train", "id20000"),
+        ClipRow("gone", 70, 99, (0, 0, 9, 9), 25.0, 9, 9, "test", "id20000"),
     ]
     assert rows[0].clip_id == TRAIN
     coefficients = tmp_path / "mat"
@@ -307,8 +310,12 @@ def test_the_report_counts_against_a_list(raw, model, tmp_path):
         raw.videos, coefficients, tmp_path / "out", model, clip_list=ClipList(tuple(rows))
     )
     assert report.found == 1 and len(report.unlisted) == 4
-    assert (report.listed, report.missing) == (2, ["id10283#gone#000001#000065"])
-    assert json.loads((tmp_path / "out/report.json").read_text())["list_hash"] == report.list_hash
+    assert report.listed == 4
+    assert report.missing == ["id10283#gone#000001#000065", "id20000#gone#000070#000099"]
+    assert "id20000#left#000001#000065" in report.left_out
+    # The hash is that of the list itself, as in the report of crop_videos.
+    written = json.loads((tmp_path / "out/report.json").read_text())
+    assert written["list_hash"] == report.list_hash == list_hash(rows)
 
 
 def test_a_model_of_other_widths_is_refused(tmp_path, model):

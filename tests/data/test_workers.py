@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from reenact_jax.data.workers import run_jobs
+from reenact_jax.data import workers
+from reenact_jax.data.workers import advance, run_jobs
 from reenact_jax.errors import UserError
 
 
@@ -29,6 +30,61 @@ def test_every_job_is_done_and_an_error_stops_only_its_own(num_workers):
 def test_the_bar_counts_sizes(capsys):
     list(run_jobs(square, [1, 2], sizes=[10, 30], label="squares", unit="thing"))
     assert "squares: 100%" in (text := capsys.readouterr().err) and "40/40" in text
+
+
+def two_steps(mark):
+    advance(3)
+    if mark is not None:  # the others see the bar before this job ends
+        end = time.monotonic() + 60
+        while not mark.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+    advance(4)
+    return 7
+
+
+class Bar(list):
+    """In place of tqdm: remembers where the bar stood, and what to do at 3, 13, 23, ..."""
+
+    def __init__(self, at_three=lambda: None):
+        super().__init__([0])
+        self.at_three = at_three
+
+    def __call__(self, **_):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def update(self, amount):
+        self.append(self[-1] + amount)
+        if self[-1] % 10 == 3:
+            self.at_three()
+
+
+def test_the_bar_moves_while_a_job_runs_and_ends_at_its_size(monkeypatch):
+    monkeypatch.setattr(workers, "tqdm", bar := Bar())
+    assert dict(run_jobs(two_steps, [None], sizes=[10])) == {None: 7}
+    assert bar == [0, 3, 7, 10]
+    advance(5)  # outside of a job nothing happens
+    assert bar[-1] == 10
+
+
+def test_the_bar_moves_while_jobs_of_other_processes_run(monkeypatch, tmp_path):
+    mark = tmp_path / "seen"
+    monkeypatch.setattr(workers, "tqdm", bar := Bar(mark.touch))
+    monkeypatch.setattr(workers, "_LOOK_SECONDS", 0.02)
+    list(run_jobs(square_or_two_steps, [mark, 2], num_workers=2, sizes=[10, 30]))
+    # The job of two steps went on because the bar was seen at 3 (or 33) before it ended.
+    assert mark.exists() and bar[-1] == 40
+
+
+def square_or_two_steps(job):
+    if isinstance(job, int):
+        return square(job)
+    return two_steps(job)
 
 
 def test_no_workers_are_refused():

@@ -15,11 +15,11 @@ from reenact_jax.data.info import FaceModelInfo
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.load import load_face_model
 from reenact_jax.inference import export_model as export_module
-from reenact_jax.inference import model_folder
+from reenact_jax.inference import model_folder, shipped
 from reenact_jax.inference.export_model import export_model
 from reenact_jax.inference.run import TrainedRun, load_run
 from reenact_jax.nn.initialise import initial_parameters
-from tests.helpers.tiny import TEST_CLIPS, tiny_config
+from tests.helpers.tiny import TEST_CLIPS, WORLD, tiny_config
 
 STEP = 7
 # Of a small metrics.json, what the card reads.
@@ -97,6 +97,27 @@ def test_the_card_says_what_the_issue_of_a_model_owes(run, tmp_path):
     assert f"\n{STEP} steps of 4 pairs" in card
     assert "| self/psnr | 21.5 | 17.25 |" in card and "cross/psnr" not in card
     assert "Not measured" not in card
+    # The data are no longer where they were; what the metrics say of them is taken.
+    assert "Hash of the specification `cafe`." in card
+    assert ", seed 0. Loss" in card
+    assert "Licence of the weights: Apache-2.0" in card
+    assert "reenact --run THIS_FOLDER" in card
+
+
+def test_the_card_names_the_data_of_the_run_not_of_other_metrics(run, tiny_world, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    here = dataclasses.replace(run, config=tiny_config(tiny_world))
+    export_model(here, tmp_path / "model", metrics_path=tmp_path / "metrics.json")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"Hash of the specification `{WORLD.hash()}-exact` and of the content `" in card
+    dataset = json.loads((tmp_path / "model" / "config.json").read_text())["dataset"]
+    assert dataset["specification"] == WORLD.condition_hash("exact")
+
+
+def test_a_model_of_the_package_is_called_by_its_name(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "MODELS", tmp_path)
+    export_model(run, tmp_path / "large")
+    assert "reenact --model large --source" in (tmp_path / "large" / "README.md").read_text()
 
 
 def test_metrics_of_another_step_are_called_so(run, tmp_path):
@@ -119,7 +140,11 @@ def test_unknown_data_need_a_stated_licence(run, tmp_path):
     with pytest.raises(UserError, match="holiday_videos is not known.*--data_licence"):
         export_model(own, tmp_path / "model")
     export_model(own, tmp_path / "model", licence="mine, not to be copied")
-    assert "Licence of the data: mine" in (tmp_path / "model" / "README.md").read_text()
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "Licence of the data: mine" in card and "Licence of the weights: not stated" in card
+    assert "Which state of it was used is not recorded" in card
+    export_model(own, tmp_path / "model", licence="mine", licence_of_weights="yours")
+    assert "Licence of the weights: yours" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_a_model_is_there_whole_or_not_at_all(run, tmp_path, monkeypatch):

@@ -1,11 +1,15 @@
 """Models in the package: found by name, small, and complete."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from reenact_jax.data import prepared
+from reenact_jax.data.talking_heads import WorldSpec
 from reenact_jax.errors import UserError
 from reenact_jax.inference import shipped
+from reenact_jax.inference.model_card import data_licence, model_card, weights_licence
 from reenact_jax.inference.model_folder import read_config
 from reenact_jax.inference.run import load_run
 
@@ -56,3 +60,32 @@ def test_the_small_model_is_small_and_can_be_read():
     assert load_run(read_config(folder), folder).step > 0
     assert shipped.example_clip(folder, shipped.SOURCE).is_dir()
     assert shipped.example_clip(folder, shipped.DRIVING).is_dir()
+
+
+def test_the_small_model_s_card_is_what_the_code_writes_of_its_configuration():
+    folder = shipped.shipped_model("small")
+    facts, config = json.loads((folder / "config.json").read_text()), read_config(folder)
+    # configs/small.py names the command that draws this world.
+    world = WorldSpec(image_size=128).condition_hash("exact")
+    assert facts["dataset"]["specification"] == world
+    assert prepared.read_dataset_info(folder / shipped.EXAMPLES).specification == world
+    assert facts["weights_licence"] == weights_licence(config, None)
+    card = model_card(
+        config,
+        folder_name="small",
+        step=facts["step"],
+        num_parameters=facts["num_parameters"],
+        dataset=facts["dataset"],
+        licence=data_licence(config, None),
+        licence_of_weights=weights_licence(config, None),
+        metrics=None,
+        has_function=False,
+        has_examples=True,
+    )
+    # Its metrics.json stayed with the run.
+    assert without_metrics((folder / "README.md").read_text()) == without_metrics(card)
+
+
+def without_metrics(card: str) -> str:
+    before, _, rest = card.partition("\n## Metrics\n")
+    return before + rest[rest.index("\n## ") :]

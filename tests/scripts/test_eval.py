@@ -15,6 +15,8 @@ from reenact_jax.data.frames import open_frames
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.commands import evaluation_parser, main
 from reenact_jax.evaluation.protocols import OWN
+from reenact_jax.inference.export_model import export_model
+from reenact_jax.inference.run import load_run
 
 SCHEMA = Path(metrics.__file__).with_name("metrics.schema.json")
 
@@ -37,6 +39,18 @@ def test_a_run_is_scored_into_the_file_that_was_asked_for(tiny_run, tmp_path, ca
     assert f"{report['metrics']['cross/psnr_face']:.4g}" in printed
     assert str(out) in printed and "pairs/s" in printed
     assert not (tiny_run / "metrics.json").exists() and not (tiny_run / "evaluation").exists()
+
+
+def test_nothing_is_written_into_a_model_folder(tiny_run, tmp_path, monkeypatch):
+    config = from_json(tiny_run / "config.json")
+    export_model(load_run(config, tiny_run), tmp_path / "model")
+    before = sorted((tmp_path / "model").rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    data = ("--data-dir", Path(config.data.data_dir).resolve())
+    main(evaluation_parser("").parse_args(["model", *map(str, data), "--measures", "pixels"]), OWN)
+    assert sorted((tmp_path / "model").rglob("*")) == before
+    assert (tmp_path / "runs" / f"{config.name}-model" / "metrics.json").is_file()
+    assert list((tmp_path / "runs" / f"{config.name}-model" / "evaluation").iterdir())
 
 
 def test_the_pairs_of_a_list_are_scored_in_place_of_the_packed_ones(tiny_run, tmp_path):

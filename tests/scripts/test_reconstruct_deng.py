@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reenact_jax import media
+from reenact_jax import media, reconstruction
 from reenact_jax.data import voxceleb
+from reenact_jax.data.storage import StorageError
 from reenact_jax.errors import UserError
 from reenact_jax.pretrained import rnet
 from reenact_jax.tracking import alignment, deng, deng_clips
@@ -27,9 +28,8 @@ NUM_FRAMES = 5
 @pytest.fixture(scope="module")
 def main():
     function = runpy.run_path(SCRIPT)["main"]
-    # The weights' 96 MB are read once, not once a test.
-    for name in ("load_rnet", "file_sha256"):
-        function.__globals__[name] = functools.cache(function.__globals__[name])
+    # The weights' 96 MB are hashed once, not once a test.
+    function.__globals__["file_sha256"] = functools.cache(function.__globals__["file_sha256"])
     return function
 
 
@@ -78,6 +78,7 @@ def options(videos, weights, out, landmarks, **changes) -> argparse.Namespace:
         face_model=None,
         no_crops=False,
         batch_size=2,
+        workers=1,
     )
     return argparse.Namespace(**values | changes)
 
@@ -218,7 +219,7 @@ def test_a_video_with_landmarks_of_single_frames(main, weights, tmp_path):
 
 def test_with_the_face_model_the_fit_is_checked(main, weights, tmp_path, capsys, monkeypatch):
     model = small_bfm()
-    monkeypatch.setitem(main.__globals__, "load_face_model", lambda name, path: model)
+    monkeypatch.setattr(reconstruction, "_face_model", lambda path: model)
     videos, landmarks = write_clips(tmp_path, CLIPS[:1])
     out = tmp_path / "out"
     main(options(videos, weights, out, landmarks, face_model=Path("BFM_model_front.mat")))
@@ -244,6 +245,60 @@ def test_one_bad_clip_does_not_stop_the_others_and_leaves_nothing(main, weights,
     Image.fromarray(frame_of(CLIPS[0], 3)).save(videos / CLIPS[0] / "0000003.png")
     main(options(videos, weights, out, landmarks))
     assert (out / f"{CLIPS[0]}.npz").is_file() and not (out / ".incomplete").exists()
+
+
+@pytest.mark.parametrize("what", ["arrays", "crops"])
+def test_a_full_disk_ends_the_run_with_one_message_and_keeps_blocks(
+    main, weights, tmp_path, monkeypatch, what
+):
+    videos, landmarks = write_clips(tmp_path)
+    out, kept = tmp_path / "out", []
+
+    def fill_up(real):
+        def write(*args, **kwargs):
+            kept.append(args)
+            if len(kept) > 3:
+                raise OSError(28, "No space left on device")
+            return real(*args, **kwargs)
+
+        return write
+
+    with monkeypatch.context() as full:
+        if what == "arrays":
+            full.setattr(deng_clips.np, "savez", fill_up(np.savez))
+        else:
+            full.setattr(Image.Image, "save", fill_up(Image.Image.save))
+        with pytest.raises(StorageError, match=f"{out}: cannot be written .No space left on dev"):
+            main(options(videos, weights, out, landmarks))
+    # The run did not go on to the second clip, and the first goes on where it was.
+    assert len(kept) == 4 and {path.split("/")[0] for path in files(out)} == {
+        "reconstruction.json",
+        ".incomplete",
+    }
+    assert any("block" in path for path in files(out))
+    main(options(videos, weights, out, landmarks))
+    assert (out / f"{CLIPS[0]}.npz").is_file() and (out / f"{CLIPS[1]}.npz").is_file()
+
+
+def test_the_bar_counts_the_frames_of_all_clips(main, weights, tmp_path, capsys):
+    videos, landmarks = write_clips(tmp_path)
+    main(options(videos, weights, tmp_path / "out", landmarks, no_crops=True))
+    bar = capsys.readouterr().err
+    assert "reconstructing: 100%" in bar and f"{2 * NUM_FRAMES}/{2 * NUM_FRAMES}" in bar
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(main, weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    videos, landmarks = write_clips(tmp_path)
+    for workers in (1, 2):
+        main(options(videos, weights, tmp_path / f"out{workers}", landmarks, workers=workers))
+    assert files(tmp_path / "out1") == files(tmp_path / "out2")
+    for clip in CLIPS:
+        one, two = (np.load(tmp_path / f"out{n}" / f"{clip}.npz") for n in (1, 2))
+        for key in one:
+            # A worker has fewer threads, which add up in another order.
+            np.testing.assert_allclose(one[key], two[key], atol=1e-5)
 
 
 def test_wrong_landmarks_are_read_anew_after_they_were_mended(main, weights, tmp_path):

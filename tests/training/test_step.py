@@ -46,6 +46,21 @@ def test_one_batch_is_learned(setting):
     assert parallel.unreplicate(state).step == 12
 
 
+def test_weights_and_moments_stay_float32_where_the_networks_compute_in_bfloat16(
+    setting, tiny_world
+):
+    _, _, constants, batch = setting
+    step, state = step_and_state(tiny_config(tiny_world, network__dtype="bfloat16"))
+    # Types alone: nothing is compiled or run.
+    program, (new, _) = jax.make_jaxpr(parallel.parallelise(step), return_shape=True)(
+        parallel.replicate(state), parallel.shard(batch), constants
+    )
+    assert "bf16" in str(program)
+    adam = new.opt_state[0]
+    for leaf in jax.tree.leaves((new.params, adam.mu, adam.nu)):
+        assert leaf.dtype == jnp.float32
+
+
 def test_every_device_holds_the_same_state_after_a_step(setting):
     step, state, constants, batch = setting
     state, _ = step(parallel.replicate(state), parallel.shard(batch), constants)

@@ -27,7 +27,7 @@ from reenact_jax.files import write_text
 
 
 def write_world(
-    spec: WorldSpec, root: str | Path, *, processes: int = 1, progress: bool = False
+    spec: WorldSpec, root: str | Path, *, num_workers: int = 1, progress: bool = False
 ) -> dict:
     """Writes the world as prepared folders, one for each condition of guidance.
 
@@ -36,12 +36,12 @@ def write_world(
     is from its answer; `root`/report.json has the means.
 
     What is already there is kept, so a run that was stopped can be repeated. The files do not
-    depend on the number of processes.
+    depend on the number of workers.
 
     Args:
       spec: what to write.
       root: the folder; made if need be.
-      processes: how many render at the same time.
+      num_workers: processes that render.
       progress: show progress bars.
 
     Returns:
@@ -71,7 +71,7 @@ def write_world(
     for pair in missing_pairs(root, all_pairs):
         by_source[pair.source[0]].append(pair)
     pairs = [(spec, root, source, tuple(group)) for source, group in sorted(by_source.items())]
-    with _workers(min(processes, max(len(clips), len(pairs)))) as run:
+    with _workers(min(num_workers, max(len(clips), len(pairs)))) as run:
         for function, tasks, label in (
             (write_clip, clips, "clips"),
             (write_pairs, pairs, "answers"),
@@ -85,14 +85,14 @@ def write_world(
 
 
 @contextlib.contextmanager
-def _workers(processes: int) -> Iterator[Callable]:
+def _workers(num_workers: int) -> Iterator[Callable]:
     """A function (function, tasks) -> results as they come, in this process or in several."""
-    if processes <= 1:
+    if num_workers <= 1:
         yield lambda function, tasks: (function(*task) for task in tasks)
         return
     # Forking a process in which JAX runs threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
 
         def run(function: Callable, tasks: list[tuple]) -> Iterator:
             for future in as_completed([pool.submit(function, *task) for task in tasks]):
