@@ -8,45 +8,59 @@
 
 DATA_DIR has a folder of packed data for each condition, `exact` and `fitted`. OUT gets `runs/`,
 `reader.npz`, `tables/`, `tolerance/`, `leakage/`, and `report/` with tables.md, numbers.csv and
-plots. `--only report` takes the runs that are scored.
+plots. `--only report` takes the runs that are scored. A run that was trained elsewhere is scored
+like one of these if its last checkpoint lies in OUT/runs/NAME/checkpoints.
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import runpy
+from collections.abc import Collection
 from pathlib import Path
 
 from reenact_jax import __version__
 from reenact_jax.config import Config, from_config_dict
-from reenact_jax.data.frames import open_pairs
+from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.talking_heads.spec import PRESETS
 from reenact_jax.errors import UserError, run_command
+from reenact_jax.evaluation.report import machine, versions
+from reenact_jax.evaluation.scorers import ImageScorer
 from reenact_jax.files import write_text
 from reenact_jax.study import report, results
-from reenact_jax.study.plan import CONDITIONS, StudyRun, study_runs
+from reenact_jax.study.facts import check_facts
+from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
 from reenact_jax.study.questions import (
     LeakageJob,
     measure_leakage,
     measure_tolerance,
     read_leakage,
     read_tolerance,
+    tolerance_tables,
 )
+from reenact_jax.study.reader import Reader, ReaderScorer
 from reenact_jax.study.scoring import ScoringJob, prepared_reader, score_all
 from reenact_jax.study.training import TrainingJob, is_trained, train_all
 
 CONFIG = Path(__file__).parents[1] / "configs" / "study.py"
 STEPS = ("reader", "train", "score", "tolerance", "leakage", "report")
+DATASET = "talking_heads"
 WORLD = PRESETS["v1"]
 TOLERANCE_SEEDS = range(3)
+LEAKAGE_VARIANTS = ("base", "full")
 
 
 def main(options: argparse.Namespace) -> None:
     # Runs of one variant share their programs; in the environment, for the workers to see.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((options.out / ".xla_cache").absolute()))
+    steps = options.only or STEPS
+    # Before anything is written: data that are not there, or are of another world.
+    for condition in CONDITIONS if {"score", "report"} & {*steps} else ("exact",):
+        world_pairs(options, condition)
     options.out.mkdir(parents=True, exist_ok=True)
-    for step in options.only or STEPS:
+    for step in steps:
         {
             "reader": make_reader,
             "train": train,
@@ -64,18 +78,22 @@ def train(options: argparse.Namespace) -> None:
     )
 
 
-def make_reader(options: argparse.Namespace) -> dict[str, float]:
+def make_reader(options: argparse.Namespace) -> None:
+    the_reader(options)
+
+
+def the_reader(options: argparse.Namespace) -> tuple[Reader, dict[str, float]]:
+    """The reader, trained where it is not there, and its errors on true frames."""
     config = run_config(study_runs()[0], options)
     path = options.out / "reader.npz"
-    exact = options.data_dir / "exact"
-    return prepared_reader(path, exact, config.data.name, WORLD.head, config.image_size)[1]
+    return prepared_reader(path, options.data_dir / "exact", DATASET, WORLD.head, config.image_size)
 
 
 def score(options: argparse.Namespace) -> None:
     score_all(
         [
             scoring_job(run, options, condition)
-            for run in trained_runs(options)
+            for run in trained_runs(options, VARIANTS)
             for condition in CONDITIONS
         ],
         num_workers=options.workers,
@@ -83,8 +101,8 @@ def score(options: argparse.Namespace) -> None:
 
 
 def tolerance(options: argparse.Namespace) -> None:
-    runs = [run for run in trained_runs(options) if run.variant == "full"]
-    jobs = [scoring_job(run, options, "exact") for run in runs if run.seed in TOLERANCE_SEEDS]
+    runs = trained_runs(options, ("full",), TOLERANCE_SEEDS)
+    jobs = [scoring_job(run, options, "exact") for run in runs]
     folder = options.out / "tolerance"
     measure_tolerance(jobs, folder, WORLD.head, num_workers=options.workers)
 
@@ -99,8 +117,7 @@ def leakage(options: argparse.Namespace) -> None:
                 WORLD,
                 options.out / "leakage" / f"{run.name}.npz",
             )
-            for run in trained_runs(options)
-            if run.variant in ("base", "full")
+            for run in trained_runs(options, LEAKAGE_VARIANTS)
         ],
         num_workers=options.workers,
     )
@@ -114,54 +131,124 @@ def write_report(options: argparse.Namespace) -> None:
         raise UserError(f"{out}/tables: expected scored runs, found none: run it without --only")
     if missing:
         print(f"{len(missing)} of {2 * len(study_runs())} tables are not there yet")
+    reader, reader_errors = the_reader(options)
+    check_tables(options, scores, reader)
     folder.mkdir(exist_ok=True)
     rows = list(results.all_rows(scores))
-    text = report.markdown(rows, make_reader(options))
-    columns = list(results.METRICS)
+    text = report.markdown(rows, reader_errors)
     if (out / "tolerance" / "levels.json").is_file():
-        found = read_tolerance(out / "tolerance", columns)
-        text += "\n### Tolerance: full, cross pairs\n\n" + report.tolerance_markdown(*found)
-        report.plot_tolerance(folder / "tolerance.png", *found)
+        levels, values, people = read_tolerance(out / "tolerance", list(results.METRICS))
+        of_levels = list(results.tolerance_rows(values, people))
+        text += "\n### Tolerance: full, cross pairs\n\n"
+        text += report.tolerance_markdown(levels, of_levels)
+        report.plot_tolerance(folder / "tolerance.png", levels, of_levels)
+        rows += of_levels
     leaked = {
-        variant: [read_leakage(path) for path in sorted((out / "leakage").glob(f"{variant}-*.npz"))]
-        for variant in ("base", "full")
+        variant: [read_leakage(path) for path in leakage_files(out, variant)]
+        for variant in LEAKAGE_VARIANTS
     }
     if all(leaked.values()):
-        people = leaked["base"][0]["source_identity"]
-        text += "\n### Leakage: two drivers, one motion\n\n"
-        text += report.leakage_markdown(leaked, people)
+        found = list(results.leakage_rows(leaked, leaked["base"][0]["source_identity"]))
+        text += "\n### Leakage: two drivers, one motion\n\n" + report.leakage_markdown(found)
+        rows += found
     write_text(folder / "tables.md", text)
     report.write_csv(folder / "numbers.csv", rows)
     report.plots(folder, rows)
-    write_text(folder / "study.json", json.dumps(facts(options, scores), indent=2) + "\n")
+    facts = study_facts(options, scores, reader)
+    write_text(folder / "study.json", json.dumps(facts, indent=2) + "\n")
     print(f"written: {folder}/tables.md, numbers.csv, study.json and plots")
 
 
-def facts(options: argparse.Namespace, scores: results.StudyScores) -> dict:
+def leakage_files(out: Path, variant: str) -> list[Path]:
+    return sorted((out / "leakage").glob(f"{variant}-*.npz"))
+
+
+def check_tables(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> None:
+    """Refuses tables of other data or of another reader than those at hand."""
+    out = options.out
+    scorers = [one.describe() for one in (ImageScorer(), ReaderScorer(reader))]
+    for condition in CONDITIONS:
+        pairs = world_pairs(options, condition)
+        own = {"reenact-jax": __version__, "pairs": pairs.list_hash}
+        tables = [
+            StudyRun(variant, seed).table(out, one)
+            for variant, seed, one in scores.tables
+            if one == condition
+        ]
+        check_facts(tables, own | {"content": pairs.content, "scorers": scorers})
+        if condition == "exact":
+            if (out / "tolerance" / "levels.json").is_file():
+                of_levels = tolerance_tables(out / "tolerance").values()
+                # Their content is that of the changed pairs.
+                check_facts(itertools.chain(*of_levels), own | {"scorers": scorers})
+            leaked = [path for one in LEAKAGE_VARIANTS for path in leakage_files(out, one)]
+            check_facts(leaked, own | {"content": pairs.content})
+
+
+def study_facts(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> dict:
     """What decided the numbers."""
     config = run_config(study_runs()[0], options)
-    datasets = {
-        condition: open_pairs(options.data_dir / condition, config.data.name)
-        for condition in CONDITIONS
-    }
+    datasets = {name: world_pairs(options, name) for name in CONDITIONS}
+    runs = {}
+    for variant, seed, condition in sorted(scores.tables):
+        run = StudyRun(variant, seed)
+        scored = json.loads(run.table(options.out, condition).with_suffix(".json").read_text())
+        runs[f"{run.name}-{condition}"] = {
+            name: scored[name] for name in ("checkpoint", "versions", "machine")
+        }
     return {
         "reenact-jax": __version__,
         "world": WORLD.hash(),
-        "datasets": {name: pairs.info.to_dict() for name, pairs in datasets.items()},
+        "datasets": {
+            name: pairs.info.to_dict() | {"content": pairs.content}
+            for name, pairs in datasets.items()
+        },
         "pair_list": datasets["exact"].list_hash,
+        "reader": reader.sha256(),
         "steps": config.train.num_train_steps,
         "train": dataclasses.asdict(config.train),
-        "runs": sorted(f"{v}-{s} ({condition})" for v, s, condition in scores.tables),
+        "runs": runs,
+        "versions": versions(),
+        "machine": machine(),
     }
 
 
-def trained_runs(options: argparse.Namespace) -> list[StudyRun]:
-    """The runs that have reached their end."""
-    return [
+def world_pairs(options: argparse.Namespace, condition: str) -> PairDataset:
+    """The packed pairs of a condition.
+
+    Raises:
+      UserError: if they are not there, or are of another world.
+    """
+    pairs = open_pairs(options.data_dir / condition, DATASET)
+    if pairs.info.specification != WORLD.condition_hash(condition):
+        raise UserError(
+            f"{pairs.root}: expected the world {WORLD.condition_hash(condition)}, found "
+            f"{pairs.info.specification or 'none'}: pack the folder that belongs there"
+        )
+    return pairs
+
+
+def trained_runs(
+    options: argparse.Namespace, variants: Collection[str], seeds: Collection[int] | None = None
+) -> list[StudyRun]:
+    """The runs of these variants and seeds that have reached their end.
+
+    Raises:
+      UserError: if there is none.
+    """
+    found = [
         run
         for run in study_runs()
-        if is_trained(TrainingJob(run_config(run, options), run.workdir(options.out)))
+        if run.variant in variants
+        and (seeds is None or run.seed in seeds)
+        and is_trained(TrainingJob(run_config(run, options), run.workdir(options.out)))
     ]
+    if not found:
+        raise UserError(
+            f"{options.out}/runs: expected trained runs of {', '.join(variants)}, found none: "
+            "`--only train` trains them"
+        )
+    return found
 
 
 def scoring_job(run: StudyRun, options: argparse.Namespace, condition: str) -> ScoringJob:

@@ -155,8 +155,8 @@ def make_report(
         ],
         "checkpoint": {"step": run.step, "params": scored.facts["params"]},
         "config": dataclasses.asdict(config),
-        "versions": _versions(),
-        "machine": _machine(),
+        "versions": versions(),
+        "machine": machine(),
         "speed": {
             "pairs": scored.num_scored,
             "seconds": scored.seconds,
@@ -235,17 +235,19 @@ def _resize(stored: int, size: int) -> str:
     return f"{stored} to {size}, area average"
 
 
-def _versions() -> dict[str, str]:
-    versions = {"reenact-jax": __version__, "python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Package -> version, of what decides numbers."""
+    found = {"reenact-jax": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return versions
+    return found
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What this program runs on."""
     device = jax.devices()[0]
     return {
         "system": platform.platform(),

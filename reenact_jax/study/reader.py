@@ -27,6 +27,7 @@ from reenact_jax.data.talking_heads.guidance_conditions import (
     project_landmarks,
     rotation_matrices,
 )
+from reenact_jax.errors import UserError
 from reenact_jax.evaluation.pictures import PictureBatch
 from reenact_jax.evaluation.scorers import Scores
 from reenact_jax.face_model.parameters import FaceParameters
@@ -81,9 +82,9 @@ class Reader:
         parts = np.split(numbers, np.cumsum(self.widths)[:-1], axis=-1)
         return dict(zip(GROUPS, parts, strict=True))
 
-    def digest(self) -> str:
-        """16 hex digits of its numbers."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+    def sha256(self) -> str:
+        """64 hex digits, those of its file."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """An .npz file, which `load_reader` reads."""
@@ -102,7 +103,16 @@ def _apply(network: ReaderNetwork, params: dict, pictures: jax.Array) -> jax.Arr
 
 
 def load_reader(path: Path) -> Reader:
-    """Reads the file that `Reader.to_bytes` makes."""
+    """Reads the file that `Reader.to_bytes` makes.
+
+    Raises:
+      UserError: if it is not there.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path}: expected the reader of motion and identity, found none: "
+            "`scripts/study.py --only reader` trains it"
+        )
     with np.load(path, allow_pickle=False) as file:
         params: dict = {}
         for name in file.files:
@@ -140,10 +150,26 @@ class ReaderScorer:
         self._reader = reader
 
     def describe(self) -> dict[str, Any]:
-        return {"reader": self._reader.digest(), "metrics": "see reenact_jax/study/reader.py"}
+        read = "read off result and true answer by the reader of docs/study.md"
+        return {
+            "metrics": {
+                "landmarks": f"mean distance of 68 landmarks, pixels of {REFERENCE_SIZE}; {read}",
+                "pose": f"angle between the rotations of the head, degrees; {read}",
+                "expression": f"L2 over the expression weights; {read}",
+                "identity": f"L2 over identity and colour coefficients, deviations; {read}",
+            },
+            # Whoever trains a reader gets another one; its numbers compare among themselves alone.
+            "weights": [
+                {
+                    "network": "the study's reader",
+                    "file": "reader.npz",
+                    "sha256": self._reader.sha256(),
+                    "known": False,
+                }
+            ],
+        }
 
     def score(self, batch: PictureBatch) -> Scores:
-
         truth = self._reader.read(batch.real["target"])
         columns = {}
         for method, pictures in batch.methods.items():

@@ -9,9 +9,7 @@ import numpy as np
 
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.files import replacing, write_text
-from reenact_jax.study import analysis
 from reenact_jax.study.analysis import Estimate
-from reenact_jax.study.leakage import FITS
 from reenact_jax.study.plan import CONDITIONS, VARIANTS
 from reenact_jax.study.results import BIN_NAMES, KINDS, METRICS, STEPS, Row
 
@@ -109,39 +107,29 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def leakage_markdown(found: dict[str, list[dict[str, np.ndarray]]], people: np.ndarray) -> str:
-    """found: variant -> columns of `leakage` of each seed."""
+def leakage_markdown(rows: Sequence[Row]) -> str:
+    """The table of `results.leakage_rows`."""
+    index = {(r.who, r.condition, r.column): r for r in rows if r.what == "leakage"}
     lines = _header(["", "region", "the two apart", "error", "source to answer", "seeds"])
-    for variant, seeds in found.items():
-        for fit in FITS:
-            for region in ("frame", "face"):
-                cells = [
-                    analysis.mean(np.stack([one[name] for one in seeds]), people).text(5)
-                    for name in (
-                        f"{fit}/{region}/apart",
-                        f"{fit}/{region}/error",
-                        f"{region}/moved",
-                    )
-                ]
-                lines.append(
-                    _line([f"{VARIANTS[variant]}, {fit}", region, *cells, str(len(seeds))])
-                )
+    for variant, fit in dict.fromkeys((who, condition) for who, condition, _ in index):
+        for region in ("frame", "face"):
+            found = [index[variant, fit, f"{region}/{m}"] for m in ("apart", "error", "moved")]
+            cells = [row.estimate.text(5) for row in found]
+            lines.append(
+                _line([f"{VARIANTS[variant]}, {fit}", region, *cells, str(found[0].seeds)])
+            )
     return "\n".join(lines) + "\n"
 
 
-def tolerance_markdown(
-    levels: dict[str, float], values: dict[str, dict[str, np.ndarray]], people: np.ndarray
-) -> str:
-    """levels: name -> landmark error px, exact first; values: name -> column -> (seeds, pairs)."""
+def tolerance_markdown(levels: dict[str, float], rows: Sequence[Row]) -> str:
+    """The table of `results.tolerance_rows`; levels: name -> landmark error px, exact first."""
+    index = {(r.what, r.condition, r.column): r.estimate for r in rows}
     lines = _header(["guidance", "landmarks off by (px)", *(METRICS[c][0] for c in _COMPARED)])
     first, *others = levels
-    cells = (analysis.mean(values[first][c], people).text(METRICS[c][1]) for c in _COMPARED)
+    cells = (index["tolerance", first, c].text(METRICS[c][1]) for c in _COMPARED)
     lines.append(_line([first, f"{levels[first]:.2f}", *cells]))
     for name in others:
-        changes = (analysis.mean(values[name][c] - values[first][c], people) for c in _COMPARED)
-        cells = (
-            _marked(change, METRICS[c][1]) for change, c in zip(changes, _COMPARED, strict=True)
-        )
+        cells = (_marked(index["tolerance-change", name, c], METRICS[c][1]) for c in _COMPARED)
         lines.append(_line([name, f"{levels[name]:.2f}", *cells]))
     lines += ["", f"The first row is the score, the others are changes from it; {_MARK}"]
     return "\n".join(lines) + "\n"
@@ -204,18 +192,15 @@ def plot_pose(path: Path, rows: Sequence[Row], kind: str, column: str = "face/l1
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def plot_tolerance(
-    path: Path,
-    levels: dict[str, float],
-    values: dict[str, dict[str, np.ndarray]],
-    people: np.ndarray,
-) -> None:
-    """L1 in the face over the error of the landmarks; wrong people as crosses."""
+def plot_tolerance(path: Path, levels: dict[str, float], rows: Sequence[Row]) -> None:
+    """L1 in the face over the error of the landmarks; wrong face models as crosses."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     panel = figure.subplots()
-    found = {name: analysis.mean(values[name]["face/l1"], people) for name in levels}
+    found = {
+        r.condition: r.estimate for r in rows if (r.what, r.column) == ("tolerance", "face/l1")
+    }
     fits = [name for name in levels if name.endswith("px")]
     for names, style in ((fits, "o-"), ([n for n in levels if n not in fits], "x")):
         middle, low, high = (

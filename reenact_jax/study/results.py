@@ -12,25 +12,31 @@ from reenact_jax.evaluation.parts import read_part
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.study import analysis
 from reenact_jax.study.analysis import Estimate
+from reenact_jax.study.leakage import FITS
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
 
 KINDS = ("cross", "self")
-# Columns of the pair tables that are reported -> their names in tables, and digits.
+# Columns of the pair tables that are reported -> their names in tables with the better direction,
+# and digits.
 METRICS = {
-    "frame/l1": ("L1 frame", 4),
-    "face/l1": ("L1 face", 4),
-    "visible/l1": ("L1 visible", 4),
-    "hidden/l1": ("L1 hidden", 4),
-    "frame/psnr": ("PSNR frame", 2),
-    "face/psnr": ("PSNR face", 2),
-    "hidden/psnr": ("PSNR hidden", 2),
-    "frame/ssim": ("SSIM", 3),
-    "frame/landmarks": ("landmarks px", 2),
-    "frame/pose": ("pose deg", 2),
-    "frame/expression": ("expression", 3),
-    "frame/identity": ("identity", 2),
+    "frame/l1": ("L1 frame ↓", 4),
+    "face/l1": ("L1 face ↓", 4),
+    "visible/l1": ("L1 visible ↓", 4),
+    "hidden/l1": ("L1 hidden ↓", 4),
+    "frame/psnr": ("PSNR frame ↑", 2),
+    "face/psnr": ("PSNR face ↑", 2),
+    "visible/psnr": ("PSNR visible ↑", 2),
+    "hidden/psnr": ("PSNR hidden ↑", 2),
+    "frame/ssim": ("SSIM frame ↑", 3),
+    "face/ssim": ("SSIM face ↑", 3),
+    "visible/ssim": ("SSIM visible ↑", 3),
+    "hidden/ssim": ("SSIM hidden ↑", 3),
+    "frame/landmarks": ("landmarks px ↓", 2),
+    "frame/pose": ("pose deg ↓", 2),
+    "frame/expression": ("expression ↓", 3),
+    "frame/identity": ("identity ↓", 2),
 }
-# Better - worse of each step, and of the whole way.
+# Worse and better variant of each step, and of the whole way.
 STEPS = (("base", "fg"), ("fg", "fg_og"), ("fg_og", "full"), ("base", "full"))
 BIN_NAMES = (
     *(f"{a:g}-{b:g}" for a, b in zip(POSE_BINS[:-2], POSE_BINS[1:-1], strict=True)),
@@ -111,9 +117,11 @@ class Row:
 
     Attributes:
       what: `mean`, `gain` (of a step), `slope` (of a gain, per 10 degrees), `hidden-visible` (of a
-        gain).
+        gain), `tolerance` (a mean under wrong guidance), `tolerance-change` (from exact guidance),
+        `leakage`.
       who: variant, baseline, or `first->second`.
-      condition, kind, column: which guidance, pairs and metric.
+      condition, kind, column: which guidance (a condition, a level of tolerance, or how the two
+        drivers were fitted), pairs and metric.
       bin: of pose difference, or `all`.
       estimate: with its interval.
       seeds: how many.
@@ -171,3 +179,44 @@ def all_rows(scores: StudyScores) -> Iterator[Row]:
                 estimate = analysis.mean(values, people)
                 where = condition, kind, "l1"
                 yield Row("hidden-visible", "->".join(step), *where, "all", estimate, len(values))
+
+
+def tolerance_rows(
+    values: dict[str, dict[str, np.ndarray]], people: np.ndarray, variant: str = "full"
+) -> Iterator[Row]:
+    """Means under wrong guidance, and their changes from exact guidance, of cross pairs.
+
+    Args:
+      values: level, exact guidance first -> column -> (seeds, pairs).
+      people: (pairs,) source identities.
+      variant: whose scores they are.
+    """
+    exact = next(iter(values.values()))
+    for level, columns in values.items():
+        for column, found in columns.items():
+            where = variant, level, "cross", column, "all"
+            yield Row("tolerance", *where, analysis.mean(found, people), len(found))
+            change = analysis.mean(found - exact[column], people)
+            yield Row("tolerance-change", *where, change, len(found))
+
+
+def leakage_rows(
+    found: dict[str, list[dict[str, np.ndarray]]], people: np.ndarray
+) -> Iterator[Row]:
+    """Means of what `leakage.leakage` measured, of cross pairs; columns are REGION/MEASURE.
+
+    Args:
+      found: variant -> columns of each seed.
+      people: (pairs,) source identities.
+    """
+    for variant, seeds in found.items():
+        for fit in FITS:
+            for region in ("frame", "face"):
+                for column, name in (
+                    (f"{region}/apart", f"{fit}/{region}/apart"),
+                    (f"{region}/error", f"{fit}/{region}/error"),
+                    (f"{region}/moved", f"{region}/moved"),
+                ):
+                    values = np.stack([one[name] for one in seeds])
+                    estimate = analysis.mean(values, people)
+                    yield Row("leakage", variant, fit, "cross", column, "all", estimate, len(seeds))

@@ -6,13 +6,14 @@ and frames, so that every run is given the same wrong parameters.
 
 import dataclasses
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from reenact_jax.data.frames import PairDataset
 from reenact_jax.data.talking_heads.guidance_conditions import (
     CLIP_NOISE,
     FRAME_NOISE,
+    fitted,
     landmark_distance,
     project_landmarks,
 )
@@ -69,12 +70,29 @@ class WrongPerson:
         return pair | {"source": face.replace(**leaves)}
 
 
+@dataclasses.dataclass(frozen=True)
+class SmallerModel:
+    """Exact parameters in a face model of fewer modes: those that a fit keeps, without noise.
+
+    `head` is the size of the procedural head.
+    """
+
+    head: str
+
+    def __call__(self, pair: dict) -> dict:
+        unused = np.random.default_rng(0)
+        return pair | {
+            role: fitted(unused, self.head, pair[role][None], noise=0.0)[0]
+            for role in ("source", "driving")
+        }
+
+
 def _rng(*names: str) -> np.random.Generator:
     words = [zlib.crc32(name.encode()) for name in names]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
 
 
-def landmark_error(pairs: PairDataset, change, head: str) -> float:
+def landmark_error(pairs: Iterable[dict], change: Callable[[dict], dict], head: str) -> float:
     """Mean distance of the target's landmarks from their true places, pixels of 256."""
     errors = []
     for pair in pairs:
@@ -85,7 +103,7 @@ def landmark_error(pairs: PairDataset, change, head: str) -> float:
     return float(np.mean(errors))
 
 
-def noise_for(pairs: PairDataset, error_px: float, head: str) -> Noise:
+def noise_for(pairs: Sequence[dict], error_px: float, head: str) -> Noise:
     """The noise that amounts to an error in pixels, to 1 %."""
     amount = 1.0
     for _ in range(6):  # nearly proportional

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from reenact_jax.config import Config
+from reenact_jax.config import Config, check_same_run
 from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError
 from reenact_jax.training.loop import train
@@ -20,7 +20,12 @@ class TrainingJob:
 
 
 def is_trained(job: TrainingJob) -> bool:
-    """Whether the run has its last checkpoint."""
+    """Whether the run has its last checkpoint.
+
+    Raises:
+      UserError: if the folder holds a run of another configuration.
+    """
+    check_same_run(job.config, job.workdir / "config.json")
     # Orbax gives a checkpoint's folder its name when it is complete.
     return (job.workdir / "checkpoints" / str(job.config.train.num_train_steps)).is_dir()
 

@@ -1,10 +1,13 @@
 """The reader: its file, its distances, and that it learns to read."""
 
+import hashlib
+
 import jax
 import numpy as np
 import pytest
 
 from reenact_jax.data.talking_heads.guidance_conditions import project_landmarks
+from reenact_jax.errors import UserError
 from reenact_jax.face_model.procedural import procedural_head
 from reenact_jax.study import reader as readers
 
@@ -41,10 +44,21 @@ def test_it_reads_where_the_head_is(examples, reader):
 def test_a_file_reads_the_same(examples, reader, tmp_path):
     readers.save_reader(tmp_path / "reader.npz", reader)
     again = readers.load_reader(tmp_path / "reader.npz")
-    assert again.digest() == reader.digest()
+    assert again.sha256() == reader.sha256()
     first, second = (one.read(examples[0][:4]) for one in (reader, again))
     for name in readers.GROUPS:
         np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_its_hash_is_that_of_its_file(reader, tmp_path):
+    readers.save_reader(tmp_path / "reader.npz", reader)
+    digest = hashlib.sha256((tmp_path / "reader.npz").read_bytes()).hexdigest()
+    assert reader.sha256() == digest
+
+
+def test_a_reader_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="--only reader` trains it"):
+        readers.load_reader(tmp_path / "reader.npz")
 
 
 def test_distances_by_hand():

@@ -9,6 +9,7 @@ from reenact_jax.evaluation.pair_table import PairTable
 from reenact_jax.evaluation.parts import write_part
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.study import report, results
+from reenact_jax.study.leakage import FITS
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun
 
 READER_ERRORS = {
@@ -88,9 +89,26 @@ def test_tolerance_is_told_by_changes_from_exact_guidance(tmp_path):
     rng = np.random.default_rng(0)
     exact = {column: rng.uniform(0.1, 0.2, (2, 8)) for column in results.METRICS}
     worse = exact | {"face/l1": exact["face/l1"] + 0.03}
-    found = {"0 px": 0.0, "2 px": 2.0}, {"0 px": exact, "2 px": worse}, np.tile(["anna", "bert"], 4)
-    first, second = report.tolerance_markdown(*found).splitlines()[2:4]
+    people = np.tile(["anna", "bert"], 4)
+    found = list(results.tolerance_rows({"0 px": exact, "2 px": worse}, people))
+    levels = {"0 px": 0.0, "2 px": 2.0}
+    first, second = report.tolerance_markdown(levels, found).splitlines()[2:4]
     assert first.startswith(f"| 0 px | 0.00 | {exact['face/l1'].mean():.4f} [")
     assert second.startswith("| 2 px | 2.00 | +0.0300 [+0.0300, +0.0300] | +0.0000")
-    report.plot_tolerance(tmp_path / "tolerance.png", *found)
+    report.plot_tolerance(tmp_path / "tolerance.png", levels, found)
     assert (tmp_path / "tolerance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_leakage_has_a_line_for_each_fit_and_region():
+    columns = {
+        f"{fit}/{region}/{what}": np.full(4, number)
+        for fit, number in zip(FITS, (0.0, 0.01, 0.02), strict=True)
+        for region in ("frame", "face")
+        for what in ("apart", "error")
+    } | {f"{region}/moved": np.full(4, 0.2) for region in ("frame", "face")}
+    rows = list(results.leakage_rows({"full": [columns] * 2}, np.array(["a", "a", "b", "c"])))
+    assert len(rows) == 3 * 2 * 3
+    lines = report.leakage_markdown(rows).splitlines()[2:]
+    assert len(lines) == 6
+    assert lines[5].startswith("| +FG+OG+SG, tracked | face | 0.02000 [0.02000, 0.02000] | 0.02")
+    assert lines[5].endswith("| 0.20000 [0.20000, 0.20000] | 2 |")

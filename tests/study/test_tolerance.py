@@ -6,7 +6,13 @@ import pytest
 from reenact_jax.data.frames import open_pairs
 from reenact_jax.face_model.parameters import FIELDS
 from reenact_jax.study.scoring import ChangedPairs
-from reenact_jax.study.tolerance import Noise, WrongPerson, landmark_error, noise_for
+from reenact_jax.study.tolerance import (
+    Noise,
+    SmallerModel,
+    WrongPerson,
+    landmark_error,
+    noise_for,
+)
 from tests.helpers.tiny import DATASET
 
 
@@ -48,8 +54,19 @@ def test_a_wrong_person_keeps_motion_and_light(pairs, stranger):
     assert landmark_error(pairs, WrongPerson(stranger), "light") > 1
 
 
-def test_changed_pairs_are_those_of_a_kind_with_other_parameters(pairs):
-    changed = ChangedPairs(pairs, WrongPerson(False), "cross")
-    assert [pair["kind"] for pair in changed] == ["cross"] * 2
+def test_a_smaller_model_lacks_modes_and_keeps_the_others(pairs):
+    pair = pairs[0]
+    smaller = SmallerModel("light")(pair)
+    for name, most in (("identity", 28), ("texture", 16)):
+        kept, whole = getattr(smaller["source"], name), getattr(pair["source"], name)
+        np.testing.assert_array_equal(kept[kept != 0], whole[kept != 0])
+        assert 0 < np.count_nonzero(kept) <= min(most, len(whole))
+    np.testing.assert_array_equal(smaller["driving"].rotation, pair["driving"].rotation)
+
+
+def test_changed_pairs_have_other_parameters_and_another_content(pairs):
+    changed, other = (ChangedPairs(pairs, WrongPerson(stranger)) for stranger in (False, True))
     assert not changed[1]["source"].identity.any()
+    assert [changed.kind(row) for row in range(4)] == [pair["kind"] for pair in changed]
     assert changed.list_hash == pairs.list_hash
+    assert len({pairs.content, changed.content, other.content}) == 3
