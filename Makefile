@@ -49,9 +49,10 @@ demo: $(VENV)/.demo
 	@echo "  $(RUN)/metrics.json    the numbers, beside three baselines"
 	@echo "  $(RUN)/loss.png        the training loss"
 
-# Compiling takes most of the time, on one core each.
+# Compiling takes most of the time, on one core each. A file stays in one process, so that its
+# fixtures are made once.
 test: $(VENV)/.dev
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(PYTHON) -m pytest -m slow

@@ -52,7 +52,7 @@ def test_workers_share_the_cores():
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 
 def job(name):
@@ -62,6 +62,8 @@ def job(name):
     time.sleep(100)
 
 if __name__ == "__main__":
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from reenact_jax.data.workers import run_jobs
     from reenact_jax.errors import run_command
     run_command(lambda: list(run_jobs(job, sys.argv[1:], num_workers=2, progress=False)))
@@ -76,8 +78,6 @@ def start(tmp_path, *jobs):
         [sys.executable, script, *map(str, jobs)],
         env=environment,
         stderr=subprocess.PIPE,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
