@@ -17,15 +17,13 @@ from reenact_jax.checkpoint import Checkpoints
 from reenact_jax.config import to_json
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
-from reenact_jax.training import loop
+from reenact_jax.training import loop, watch
 from reenact_jax.training.fixed_pairs import Drawn
 from reenact_jax.training.log import read_records
 from reenact_jax.training.run_folder import RunFolder
-from reenact_jax.training.watch import DataWait
 from tests.helpers.tiny import tiny_config
 
 REPOSITORY = Path(__file__).parents[2]
-FOUR_DEVICES = os.environ | {"JAX_NUM_CPU_DEVICES": "4"}
 
 
 def steps_of(folder):
@@ -64,7 +62,6 @@ def stopped(tiny_world, tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-m", "tests.helpers.stopped_runs", folder],
         cwd=REPOSITORY,
-        env=FOUR_DEVICES,
         capture_output=True,
         text=True,
         timeout=600,  # one that waits for ever
@@ -139,17 +136,32 @@ def test_a_full_disk_is_named(tiny_run, tiny_world, tmp_path):
         folder.show(1, drawn, 20.0)
 
 
-def test_a_data_stall_is_named(caplog):
-    with DataWait("talking_heads in data", stall_seconds=0.2) as wait:
+def test_a_data_stall_is_named(monkeypatch, caplog):
+    """On a clock of its own: the watching thread looks at it every 5 ms."""
+    clock = {"now": 100.0}
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock["now"])
+
+    def said(number):
+        """Waits for so many messages, and for some more looks."""
+        end = time.perf_counter() + 60
+        while len(caplog.records) < number and time.perf_counter() < end:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        return [record.getMessage() for record in caplog.records]
+
+    with watch.DataWait("talking_heads in data", stall_seconds=0.05) as wait:
         with wait.waiting(7):
-            time.sleep(0.1)
-        assert not caplog.records
+            clock["now"] += 0.04
+            assert said(0) == []
+        clock["now"] += 0.02
         with wait.waiting(8):
-            time.sleep(0.7)
-    messages = [record.getMessage() for record in caplog.records]
-    assert 1 <= len(messages) <= 3  # one per stall_seconds, not one per look at the clock
-    assert "step 8 waits for data from talking_heads in data" in messages[0]
-    assert 0.9 < wait.share() <= 1.0
+            clock["now"] += 0.06
+            messages = said(1)
+            assert len(messages) == 1  # one per stall_seconds, not one per look at the clock
+            clock["now"] += 0.06
+            assert len(said(2)) == 2
+        assert "step 8 waits for data from talking_heads in data" in messages[0]
+        np.testing.assert_allclose(wait.share(), 0.16 / 0.18)
 
 
 def start(folder):
@@ -159,7 +171,7 @@ def start(folder):
         "from reenact_jax.training.loop import train; "
         "train(from_json(Path('config.json')), Path('.'))"
     )
-    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=FOUR_DEVICES)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder)
 
 
 def kill(folder, num_records, *, while_saving, delay):
