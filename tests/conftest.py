@@ -1,9 +1,12 @@
-"""Settings of the whole suite: four CPU devices, no silent broadcasting of ranks, shared paths."""
+"""Settings of the whole suite: devices, strict ranks, shared paths, an end for old programs."""
 
 import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# In the environment, so that processes which tests start find this one's compiled programs.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 # As in the Makefile: programs that several tests need are compiled once.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "runs/.xla_cache")
@@ -16,8 +19,21 @@ os.environ.setdefault(
 import jax
 import pytest
 
-jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Linux gives a process 65,530 memory mappings (vm.max_map_count). A compiled program takes about
+# ten, and XLA ends the process with a segmentation fault where it gets no more.
+MAPPINGS = Path("/proc/self/maps")
+MANY_MAPPINGS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Drops the compiled programs of earlier modules when there are many."""
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MANY_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr, done.stderr

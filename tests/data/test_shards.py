@@ -90,7 +90,7 @@ while True:
         break
 """
     arguments = [sys.executable, "-c", script, str(prepared_root), str(tmp_path / "out")]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 6
     assert content(tmp_path / "out") == plain

@@ -92,32 +92,43 @@ def test_no_workers_are_refused():
         list(run_jobs(square, [1], num_workers=0))
 
 
-def cores_of_worker(_):
-    time.sleep(0.5)  # the other worker gets the other job
+def wait_for(condition):
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def cores_of_worker(mark):
+    mark.touch()
+    wait_for(lambda: len(list(mark.parent.iterdir())) == 2)  # the other worker has the other job
     return os.sched_getaffinity(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
-def test_workers_share_the_cores():
+def test_workers_share_the_cores(tmp_path):
     before = os.sched_getaffinity(0)
     if len(before) < 2:
         pytest.skip("one core cannot be shared")
-    results = dict(run_jobs(cores_of_worker, range(4), num_workers=2, progress=False))
+    marks = [tmp_path / "a", tmp_path / "b"]
+    results = dict(run_jobs(cores_of_worker, marks, num_workers=2, progress=False))
     assert set.union(*results.values()) == before == os.sched_getaffinity(0)
     assert len({frozenset(cores) for cores in results.values()}) == 2
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 
 def job(name):
     if name == "dies":
         os._exit(1)
     Path(name).write_text(str(os.getpid()))
-    time.sleep(100)
+    time.sleep(1000)
 
 if __name__ == "__main__":
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from reenact_jax.data.workers import run_jobs
     from reenact_jax.errors import run_command
     run_command(lambda: list(run_jobs(job, sys.argv[1:], num_workers=2, progress=False)))
@@ -132,16 +143,7 @@ def start(tmp_path, *jobs):
         [sys.executable, script, *map(str, jobs)],
         env=environment,
         stderr=subprocess.PIPE,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-
-
-def wait_for(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def is_running(pid):
@@ -160,13 +162,13 @@ def test_workers_end_with_their_parent(tmp_path, how, status):
     wait_for(lambda: all(mark.exists() and mark.read_text() for mark in marks))
     pids = [int(mark.read_text()) for mark in marks]
     parent.send_signal(how)
-    assert parent.wait(timeout=30) == status
+    assert parent.wait(timeout=300) == status
     wait_for(lambda: not any(is_running(pid) for pid in pids))
 
 
 def test_a_worker_that_dies_is_one_message(tmp_path):
     parent = start(tmp_path, "dies", tmp_path / "a")
-    _, message = parent.communicate(timeout=60)
+    _, message = parent.communicate(timeout=300)
     assert parent.returncode == 1
     assert message.decode().startswith(
         "error: a worker process died; the usual cause is too little"

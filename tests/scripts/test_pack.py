@@ -12,7 +12,7 @@ PACK = Path(__file__).parents[2] / "scripts/pack.py"
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, PACK, *map(str, arguments)], capture_output=True, text=True, timeout=120
+        [sys.executable, PACK, *map(str, arguments)], capture_output=True, text=True, timeout=600
     )
 
 

@@ -4,27 +4,26 @@ import errno
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from reenact_jax.checkpoint import Checkpoints
 from reenact_jax.config import to_json
-from reenact_jax.data.pipeline import TrainBatches
 from reenact_jax.errors import UserError
 from reenact_jax.files import write_text
-from reenact_jax.training import loop
+from reenact_jax.training import loop, watch
 from reenact_jax.training.fixed_pairs import Drawn
 from reenact_jax.training.log import read_records
 from reenact_jax.training.run_folder import RunFolder
-from reenact_jax.training.watch import DataWait
 from tests.helpers.tiny import tiny_config
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def steps_of(folder):
@@ -44,31 +43,8 @@ def assert_same_run(folder, other, state, other_state):
         assert (folder / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def at_batch(monkeypatch, number, action):
-    """Calls `action` when the loop asks for batch `number` (from 0)."""
-    count, original = iter(range(10**6)), TrainBatches.__next__
-
-    def step(batches):
-        if next(count) == number:
-            action()
-        return original(batches)
-
-    monkeypatch.setattr(TrainBatches, "__next__", step)
-
-
 # A log line means three steps, and the run stops between two.
 CADENCE = {"train__log_every_steps": 3, "train__checkpoint_every_steps": 4}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def without_compilation_cache():
-    # In a process that has compiled hundreds of programs, XLA has crashed while it read this step
-    # back from the persistent cache (twice, only in runs of the whole suite).
-    jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_enable_compilation_cache", True)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
@@ -78,48 +54,38 @@ def straight(tiny_world, tmp_path_factory):
     return folder, loop.train(tiny_config(tiny_world, **CADENCE), folder)
 
 
-def test_sigterm_saves_and_the_run_goes_on_exactly(
-    straight, tiny_world, tmp_path, monkeypatch, caplog
-):
-    config = tiny_config(tiny_world, **CADENCE)
-    before = signal.getsignal(signal.SIGTERM)
-    with monkeypatch.context() as context, caplog.at_level(logging.INFO):
-        # The signal comes while the loop is busy with the second step.
-        original = loop.parallel.shard
-        at_batch(context, 1, lambda: context.setattr(loop.parallel, "shard", killing(original)))
-        state = loop.train(config, tmp_path)
-    assert state.step == 2
-    assert steps_of(tmp_path) == [2]
-    assert "SIGTERM: saving a checkpoint after this step" in caplog.text
-    assert "stopped after step 2; the same command goes on" in caplog.text
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert_same_run(tmp_path, straight[0], loop.train(config, tmp_path), straight[1])
+@pytest.fixture(scope="module")
+def stopped(tiny_world, tmp_path_factory):
+    """Folder of the runs `terminated` and `interrupted`, and what they said."""
+    folder = tmp_path_factory.mktemp("stopped")
+    write_text(folder / "config.json", to_json(tiny_config(tiny_world, **CADENCE)))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.stopped_runs", folder],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=600,  # one that waits for ever
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
 
 
-def killing(function):
-    def call(*args):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return function(*args)
+def test_sigterm_saves_and_the_run_goes_on_exactly(stopped, straight, tiny_world):
+    folder, said = stopped[0] / "terminated", stopped[1]
+    assert steps_of(folder) == [2]
+    assert "SIGTERM: saving a checkpoint after this step" in said
+    assert "stopped after step 2; the same command goes on" in said
+    state = loop.train(tiny_config(tiny_world, **CADENCE), folder)
+    assert_same_run(folder, straight[0], state, straight[1])
 
-    return call
 
-
-def test_ctrl_c_ends_a_wait_for_data(straight, tiny_world, tmp_path, monkeypatch):
+def test_ctrl_c_ends_a_wait_for_data(stopped, straight, tiny_world):
     """The fourth batch never comes. Three steps are made and saved."""
-    config = tiny_config(tiny_world, **CADENCE)
-
-    def hang():
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(60)
-
-    with monkeypatch.context() as context:
-        at_batch(context, 3, hang)
-        start = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            loop.train(config, tmp_path)
-        assert time.monotonic() - start < 60
-    assert steps_of(tmp_path) == [3]
-    assert_same_run(tmp_path, straight[0], loop.train(config, tmp_path), straight[1])
+    folder, said = stopped[0] / "interrupted", stopped[1]
+    assert steps_of(folder) == [3]
+    assert "SIGINT: saving a checkpoint after this step" in said
+    state = loop.train(tiny_config(tiny_world, **CADENCE), folder)
+    assert_same_run(folder, straight[0], state, straight[1])
 
 
 def test_a_damaged_newest_checkpoint_is_set_aside(tiny_run, tiny_world, tmp_path, caplog):
@@ -170,17 +136,32 @@ def test_a_full_disk_is_named(tiny_run, tiny_world, tmp_path):
         folder.show(1, drawn, 20.0)
 
 
-def test_a_data_stall_is_named(caplog):
-    with DataWait("talking_heads in data", stall_seconds=0.2) as wait:
+def test_a_data_stall_is_named(monkeypatch, caplog):
+    """On a clock of its own: the watching thread looks at it every 5 ms."""
+    clock = {"now": 100.0}
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock["now"])
+
+    def said(number):
+        """Waits for so many messages, and for some more looks."""
+        end = time.perf_counter() + 60
+        while len(caplog.records) < number and time.perf_counter() < end:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        return [record.getMessage() for record in caplog.records]
+
+    with watch.DataWait("talking_heads in data", stall_seconds=0.05) as wait:
         with wait.waiting(7):
-            time.sleep(0.1)
-        assert not caplog.records
+            clock["now"] += 0.04
+            assert said(0) == []
+        clock["now"] += 0.02
         with wait.waiting(8):
-            time.sleep(0.7)
-    messages = [record.getMessage() for record in caplog.records]
-    assert 1 <= len(messages) <= 3  # one per stall_seconds, not one per look at the clock
-    assert "step 8 waits for data from talking_heads in data" in messages[0]
-    assert 0.9 < wait.share() <= 1.0
+            clock["now"] += 0.06
+            messages = said(1)
+            assert len(messages) == 1  # one per stall_seconds, not one per look at the clock
+            clock["now"] += 0.06
+            assert len(said(2)) == 2
+        assert "step 8 waits for data from talking_heads in data" in messages[0]
+        np.testing.assert_allclose(wait.share(), 0.16 / 0.18)
 
 
 def start(folder):
@@ -190,8 +171,7 @@ def start(folder):
         "from reenact_jax.training.loop import train; "
         "train(from_json(Path('config.json')), Path('.'))"
     )
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4"}
-    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder)
 
 
 def kill(folder, num_records, *, while_saving, delay):
