@@ -37,7 +37,7 @@ def _available() -> bool:
     except RuntimeError:  # no such backend
         return False
     try:
-        from jax.experimental.pallas import triton  # noqa: F401, PLC0415
+        from jax.experimental.pallas import triton  # noqa: F401
     except ImportError:  # JAX has announced that this part of Pallas will go
         return False
     return True

@@ -106,7 +106,8 @@ def _rasterize(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
 def _rasterize_with_kernels(vertices_clip, triangles, height, width, cull_backfaces):
-    from rasterizer import pallas_gpu  # noqa: PLC0415, half a second that others need not wait
+    # Here, because others need not wait half a second for it.
+    from rasterizer import pallas_gpu
 
     draw = pallas_gpu.rasterizer_of(height, width, cull_backfaces)
     return Fragments(*draw(vertices_clip, triangles))
