@@ -7,6 +7,9 @@ import os
 
 import jax
 
+# Numbers per vertex in the kernels' table: x, y, z, w, scale and nothing.
+ROW = 8
+
 _WANTED = contextvars.ContextVar("rasterizer_gpu_kernels", default=True)
 
 
@@ -28,6 +31,11 @@ def gpu_kernels() -> bool:
     """Whether to trace the kernels: wanted, and there is a GPU and a JAX that can compile them."""
     wanted = _WANTED.get() and os.environ.get("RASTERIZER_GPU_KERNELS", "1") != "0"
     return wanted and _available()
+
+
+def fits_kernels(num_pictures: int, num_vertices: int, num_triangles: int, num_pixels: int) -> bool:
+    """Whether all places in the kernels' arrays are int32 numbers."""
+    return num_pictures * max(ROW * num_vertices, 3 * num_triangles, 3 * num_pixels) < 2**31
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 
+from rasterizer.gpu import ROW, fits_kernels
 from rasterizer.homogeneous import SMALLEST_AREA, pixel_centres, to_pixels
 from rasterizer.predicates import exact_edge
 from rasterizer.windows import (
@@ -47,8 +48,6 @@ WINDOW_WARPS = 4
 PROGRAMS = 528
 # Pixels of one program of the third kernel.
 RESOLVE_LANES, RESOLVE_WARPS = 256, 4
-# Numbers per vertex: x, y, z, w, scale and nothing.
-_ROW = 8
 
 # Larger than the key of any triangle.
 _NOTHING = np.float64(np.int64(0x7FD << 52).view(np.float64))
@@ -88,12 +87,28 @@ def rasterizer_of(height: int, width: int, cull_backfaces: bool):
 def _draw_batch(vertices_clip, triangles, height: int, width: int, cull_backfaces: bool):
     """`rasterizer_of` for N pictures: vertices (N, V, 4), triangles (N, F, 3) or (1, F, 3)."""
     num_pictures, num_vertices = vertices_clip.shape[:2]
-    target = Target(num_pictures, triangles.shape[1], height, width, cull_backfaces)
+    num_triangles = triangles.shape[1]
+    if num_pictures > 1 and not fits_kernels(
+        num_pictures, num_vertices, num_triangles, height * width
+    ):
+        halves = [slice(None, num_pictures // 2), slice(num_pictures // 2, None)]
+        drawn = [
+            _draw_batch(
+                vertices_clip[half],
+                triangles if triangles.shape[0] == 1 else triangles[half],
+                height,
+                width,
+                cull_backfaces,
+            )
+            for half in halves
+        ]
+        return tuple(jnp.concatenate(parts) for parts in zip(*drawn, strict=True))
+    target = Target(num_pictures, num_triangles, height, width, cull_backfaces)
     pixels = to_pixels(vertices_clip.reshape(-1, 4), height, width)
     columns = pixels.x, pixels.y, pixels.z, pixels.w, pixels.scale
     columns = [jnp.where(pixels.valid, column, jnp.nan) for column in columns]
     # Rows of 32 bytes, which GPUs read at once.
-    table = jnp.stack(columns + [jnp.zeros_like(pixels.x)] * (_ROW - len(columns)), axis=-1)
+    table = jnp.stack(columns + [jnp.zeros_like(pixels.x)] * (ROW - len(columns)), axis=-1)
     mesh = table.reshape(-1), triangles.reshape(-1)
     # One place more than pixels, for the length of the list.
     num_keys = target.num_pixels + 1
@@ -140,7 +155,7 @@ def _draw_batch(vertices_clip, triangles, height: int, width: int, cull_backface
 
 
 def _load_corner(table, vertex, columns, **mask):
-    return [plgpu.load(table.at[vertex * _ROW + column], **mask) for column in columns]
+    return [plgpu.load(table.at[vertex * ROW + column], **mask) for column in columns]
 
 
 def _draw_small(table, rows, _, buffer, listed, *, target: Target, num_vertices, shared):

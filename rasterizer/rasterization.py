@@ -12,7 +12,7 @@ from jax import lax
 
 from rasterizer.batching import as_one, one_by_one
 from rasterizer.coverage import nearest_triangles
-from rasterizer.gpu import gpu_kernels
+from rasterizer.gpu import fits_kernels, gpu_kernels
 from rasterizer.homogeneous import SMALLEST_AREA, PixelVertices, pixel_centres, to_pixels
 from rasterizer.windows import Target, take
 
@@ -84,8 +84,9 @@ def rasterize(
         weights = jnp.zeros((image_height, image_width, 3), vertices_clip.dtype)
         return Fragments(triangle_id, weights, weights[..., 0])
     settings = image_height, image_width, cull_backfaces
+    sizes = len(vertices_clip), len(triangles), image_height * image_width
     # The kernels compute in float32 throughout.
-    kernels = vertices_clip.dtype == jnp.float32 and gpu_kernels()
+    kernels = vertices_clip.dtype == jnp.float32 and fits_kernels(1, *sizes) and gpu_kernels()
     return _rasterize(vertices_clip, triangles, *settings, kernels)
 
 

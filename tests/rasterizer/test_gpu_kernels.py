@@ -108,7 +108,14 @@ def on_the_cpu(monkeypatch):
         monkeypatch.setattr(pallas_gpu, name, value)
 
 
-@pytest.mark.parametrize("name", list(meshes()))
+# Eager calls take seconds per mesh.
+_QUICK = ("fan on pixel centres", "broken", "three pictures")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in meshes()],
+)
 def test_the_kernels_draw_what_the_rasterizer_draws(on_the_cpu, name):
     vertices, triangles, height, width, cull = meshes()[name]
     expected = jax.vmap(
