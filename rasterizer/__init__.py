@@ -14,6 +14,7 @@ from rasterizer.camera import (
     perspective_clip,
 )
 from rasterizer.edges import MeshEdges, mesh_edges
+from rasterizer.gpu import without_gpu_kernels
 from rasterizer.meshes import Mesh, from_trimesh, pad_meshes, to_trimesh
 from rasterizer.opengl import (
     flip_opengl,
@@ -71,4 +72,5 @@ __all__ = [
     "spherical_harmonics_basis",
     "to_trimesh",
     "vertex_normals",
+    "without_gpu_kernels",
 ]

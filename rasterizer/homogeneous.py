@@ -9,6 +9,7 @@ and is scaled by its largest coordinate instead. Scaling by a positive number mo
 projective space, so one edge function serves all of them.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,8 @@ import numpy as np
 FARTHEST_PIXEL = 1e6
 # Between these values of w its square, which derivatives need, is far from the ends of float32.
 SMALLEST_W, LARGEST_W = 1e-15, 1e15
+# Below this the pixel's edge functions say nothing about where it lies within the triangle.
+SMALLEST_AREA = 1e-10
 
 
 class PixelVertices(NamedTuple):
@@ -46,8 +49,10 @@ def to_pixels(vertices_clip: jax.Array, image_height: int, image_width: int) -> 
       vertices_clip: (V, 4) float (x, y, z, w); pixel x = (x/w + 1)/2 image_width.
       image_height, image_width: in pixels.
     """
-    valid = jnp.all(jnp.isfinite(vertices_clip), axis=-1)
-    x, y, z, w = (jnp.where(valid, vertices_clip[:, k], 0) for k in range(4))
+    columns = [vertices_clip[:, k] for k in range(4)]
+    # Not a reduction over the rows: on GPUs that would be a kernel of its own.
+    valid = functools.reduce(jnp.logical_and, map(jnp.isfinite, columns))
+    x, y, z, w = (jnp.where(valid, column, 0) for column in columns)
     largest = FARTHEST_PIXEL / max(image_height, image_width)
     divisible = (w > SMALLEST_W) & (w < LARGEST_W)
     divisible &= (jnp.abs(x) < largest * w) & (jnp.abs(y) < largest * w)

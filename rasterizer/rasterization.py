@@ -12,7 +12,8 @@ from jax import lax
 
 from rasterizer.batching import as_one, one_by_one
 from rasterizer.coverage import nearest_triangles
-from rasterizer.homogeneous import PixelVertices, pixel_centres, to_pixels
+from rasterizer.gpu import fits_kernels, gpu_kernels
+from rasterizer.homogeneous import SMALLEST_AREA, PixelVertices, pixel_centres, to_pixels
 from rasterizer.windows import Target, take
 
 # Triangles tested at once on the CPU. More would need over 32 MB of temporary memory, which the
@@ -24,8 +25,6 @@ _DEVICE_WINDOWS = 32768
 # Pixels of which barycentrics and depth are computed at once on the CPU, for the same reason.
 _CPU_BAND = 65536
 _FEW_CHANNELS = 4
-# Below this the pixel's edge functions say nothing about where it lies within the triangle.
-_SMALLEST_AREA = 1e-10
 
 
 @jax.tree_util.register_dataclass
@@ -84,11 +83,52 @@ def rasterize(
         triangle_id = jnp.full((image_height, image_width), -1, jnp.int32)
         weights = jnp.zeros((image_height, image_width, 3), vertices_clip.dtype)
         return Fragments(triangle_id, weights, weights[..., 0])
-    return _rasterize(vertices_clip, triangles, image_height, image_width, cull_backfaces)
+    settings = image_height, image_width, cull_backfaces
+    sizes = len(vertices_clip), len(triangles), image_height * image_width
+    # The kernels compute in float32 throughout.
+    kernels = vertices_clip.dtype == jnp.float32 and fits_kernels(1, *sizes) and gpu_kernels()
+    return _rasterize(vertices_clip, triangles, *settings, kernels)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _rasterize(vertices_clip, triangles, height: int, width: int, cull_backfaces: bool):
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _rasterize(
+    vertices_clip, triangles, height: int, width: int, cull_backfaces: bool, kernels: bool
+):
+    settings = height, width, cull_backfaces
+    if not kernels:
+        return _rasterize_in_jax(vertices_clip, triangles, *settings)
+    return lax.platform_dependent(
+        vertices_clip,
+        triangles,
+        cuda=lambda v, t: _rasterize_with_kernels(v, t, *settings),
+        default=lambda v, t: _rasterize_in_jax(v, t, *settings),
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
+def _rasterize_with_kernels(vertices_clip, triangles, height, width, cull_backfaces):
+    # Here, because others need not wait half a second for it.
+    from rasterizer import pallas_gpu
+
+    draw = pallas_gpu.rasterizer_of(height, width, cull_backfaces)
+    return Fragments(*draw(vertices_clip, triangles))
+
+
+@_rasterize_with_kernels.defjvp
+def _(height, width, cull_backfaces, primals, tangents):
+    vertices_clip, triangles = primals
+    drawn = _rasterize_with_kernels(vertices_clip, triangles, height, width, cull_backfaces)
+
+    def resolve(vertices_clip):
+        corners = _corners_by_columns
+        return _resolve_at_once(vertices_clip, triangles, drawn.triangle_id, corners=corners)
+
+    change = jax.jvp(resolve, (vertices_clip,), tangents[:1])[1]
+    no_change = np.zeros(drawn.triangle_id.shape, jax.dtypes.float0)
+    return drawn, Fragments(no_change, *change)
+
+
+def _rasterize_in_jax(vertices_clip, triangles, height: int, width: int, cull_backfaces: bool):
     pixels = to_pixels(lax.stop_gradient(vertices_clip).astype(jnp.float32), height, width)
     table = jnp.stack([pixels.x, pixels.y, pixels.z, pixels.w], axis=-1)
     table = jnp.where(pixels.valid[:, None], table, jnp.nan)
@@ -293,8 +333,8 @@ def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: 
     homogeneous = sum(edge * row[2] for edge, row in zip(edges, rows, strict=True))
     # A covered pixel has a positive area in exact arithmetic; rounding may still bring it to zero.
     scale = jnp.maximum(jnp.maximum(rows[0][3], rows[1][3]), rows[2][3])
-    solid = covered & (jnp.abs(homogeneous) > _SMALLEST_AREA)
-    solid &= jnp.abs(total) > _SMALLEST_AREA * lax.stop_gradient(scale)
+    solid = covered & (jnp.abs(homogeneous) > SMALLEST_AREA)
+    solid &= jnp.abs(total) > SMALLEST_AREA * lax.stop_gradient(scale)
     inverse = 1 / jnp.where(solid, total, 1)
     flat = jnp.where(covered, 1 / 3, 0).astype(dtype)
     barycentrics = jnp.stack([jnp.where(solid, w * inverse, flat) for w in weights], axis=-1)

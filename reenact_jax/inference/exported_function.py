@@ -12,6 +12,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+import rasterizer
 from reenact_jax import method
 from reenact_jax.errors import UserError
 from reenact_jax.face_model.parameters import FaceParameters
@@ -59,5 +60,7 @@ def export_reenactment(run: TrainedRun) -> bytes:
     image = jax.ShapeDtypeStruct((size, size, 3), jnp.float32)
     zeros = dataclasses.asdict(run.face_model.zeros())
     shapes = {key: jax.ShapeDtypeStruct(leaf.shape, jnp.float32) for key, leaf in zeros.items()}
-    exported = jax.export.export(jax.jit(reenact), platforms=PLATFORMS)(image, shapes, shapes)
+    # What the GPU's kernels are written in is no format that can be kept.
+    with rasterizer.without_gpu_kernels():
+        exported = jax.export.export(jax.jit(reenact), platforms=PLATFORMS)(image, shapes, shapes)
     return bytes(exported.serialize())
