@@ -6,10 +6,11 @@
 `clips` are your own videos with the open face model, prepared as for configs/clips.py;
 `talking_heads` is the synthetic world at this size:
 
-    python scripts/make_talking_heads.py runs/world_256/prepared --image-size 256 --processes 8
-    python scripts/pack.py runs/world_256/prepared --name talking_heads --data-dir runs/world_256/data
+    python scripts/make_talking_heads.py runs/world_256/prepared --image-size 256 --workers 8
+    python scripts/pack.py runs/world_256/prepared --name talking_heads \\
+      --data-dir runs/world_256/data
 
-docs/training_speed.md has the numbers of both.
+`make gpu-report` does both, beside the benchmarks.
 """
 
 import runpy

@@ -24,6 +24,19 @@ def test_every_config_file_is_complete_and_survives_json(name, tmp_path):
     assert from_json(tmp_path / "config.json") == config
 
 
+@pytest.mark.parametrize("dataset", ["clips", "talking_heads"])
+def test_the_paper_size_differs_from_vox_in_data_and_schedule_alone(dataset):
+    vox = config_of("vox")
+    config = importlib.import_module("configs.paper_size").get_config(dataset)
+    assert from_config_dict(config).data.name == dataset
+    for name in ("completion", "reenactment"):
+        assert config.network[name] == vox.network[name]
+    for name in ("perceptual", "style"):
+        assert config.loss[name] == vox.loss[name]
+    assert config.image_size == vox.image_size
+    assert config.train.learning_rate == vox.train.learning_rate
+
+
 def test_unknown_key_is_named_with_a_suggestion():
     values = config_of("demo").to_dict()
     values["train"]["batchsize"] = 4
