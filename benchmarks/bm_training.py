@@ -213,10 +213,11 @@ class Step:
     def __init__(self, function: Callable, state: tuple, inputs: tuple):
         self.state, self.inputs = jax.tree.map(jnp.copy, state), inputs
         lowered = jax.jit(function, donate_argnums=range(len(state))).lower(*state, *inputs)
-        self.flops = lowered.cost_analysis()["flops"]
         start = time.perf_counter()
         self.program = lowered.compile()
         self.compile_seconds = time.perf_counter() - start
+        # On GPUs only the compiled program is counted.
+        self.flops = (lowered.cost_analysis() or self.program.cost_analysis())["flops"]
 
     def __call__(self):
         *self.state, loss = self.program(*self.state, *self.inputs)
