@@ -12,6 +12,7 @@ from jax import lax
 
 from rasterizer.batching import as_one, one_by_one
 from rasterizer.coverage import nearest_triangles
+from rasterizer.few import FEW_TRIANGLES, choose, nearest_of_few
 from rasterizer.homogeneous import PixelVertices, pixel_centres, to_pixels
 from rasterizer.windows import Target, take
 
@@ -176,6 +177,9 @@ def _visibility(height: int, width: int, cull_backfaces: bool):
 
     @one_by_one
     def on_cpu(vertices, triangles):
+        if triangles.shape[0] <= FEW_TRIANGLES:
+            target = Target(1, triangles.shape[0], height, width, cull_backfaces)
+            return nearest_of_few(vertices, triangles, target)
         settings = {"dense_chunk": _CPU_TRIANGLES, "listed_chunk": _CPU_WINDOWS, "staged": True}
         return draw(vertices, triangles, 1, **settings)[0]
 
@@ -248,9 +252,10 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
     height, width = triangle_id.shape
     count = height * width
     num_bands = -(-count // _CPU_BAND)
+    by = _corners_by_choice if triangles.shape[0] <= FEW_TRIANGLES else _corners_by_rows
     if num_bands == 1:
-        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=_corners_by_rows)
-    corners = _corners_by_rows(to_pixels(vertices_clip, height, width))
+        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=by)
+    corners = by(to_pixels(vertices_clip, height, width))
     size = -(-count // num_bands)
     flat = jnp.pad(triangle_id.reshape(-1), (0, num_bands * size - count), constant_values=-1)
     weights, depth = lax.map(
@@ -262,14 +267,37 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
 
 
 def _corners_by_columns(pixels: PixelVertices):
-    """Function from vertex indices (P,) to the vertices' x, y, w and scale, (P,) each."""
-    return lambda index: [take(c, index) for c in (pixels.x, pixels.y, pixels.w, pixels.scale)]
+    """Function from triangles (F, 3) and ids (P,) to whether a pixel is covered (P,), and for each
+    of its corners x, y, w and scale, (P,) each."""
+
+    def corners(triangles, triangle_id):
+        covered, corner = _pixel_corners(triangles, triangle_id)
+        columns = (pixels.x, pixels.y, pixels.w, pixels.scale)
+        return covered, [[take(c, corner[:, k]) for c in columns] for k in range(3)]
+
+    return corners
 
 
 def _corners_by_rows(pixels: PixelVertices):
     """The same with one gather in place of four: twice as fast, but not to differentiate."""
     table = jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
-    return lambda index: list(take(table, index).T)
+
+    def corners(triangles, triangle_id):
+        covered, corner = _pixel_corners(triangles, triangle_id)
+        return covered, [list(take(table, corner[:, k]).T) for k in range(3)]
+
+    return corners
+
+
+def _corners_by_choice(pixels: PixelVertices):
+    """The same for few triangles, without a gather per pixel."""
+    columns = (pixels.x, pixels.y, pixels.w, pixels.scale)
+
+    def corners(triangles, triangle_id):
+        rows = [[choose(take(c, triangles[:, k]), triangle_id) for c in columns] for k in range(3)]
+        return triangle_id >= 0, rows
+
+    return corners
 
 
 def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: int):
@@ -279,8 +307,7 @@ def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: 
     corner is the cross product of the other two, and edge * scale is proportional to its
     perspective-correct weight.
     """
-    covered, corner = _pixel_corners(triangles, triangle_id)
-    rows = [corners(corner[:, k]) for k in range(3)]
+    covered, rows = corners(triangles, triangle_id)
     dtype = rows[0][0].dtype
     pixel = first + lax.iota(jnp.int32, triangle_id.shape[0])
     px = pixel_centres((pixel % width).astype(dtype), width)
