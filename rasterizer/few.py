@@ -4,6 +4,8 @@ A work list, and reading corners by index, cost the same however few triangles t
 number per triangle is a scalar of the program and arithmetic on whole images vectorises.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,16 +78,16 @@ def _keys(corners, columns: int, window, target: Target, *, affine: bool) -> jax
         for first in (window % columns * _WINDOW, window // columns * _WINDOW)
     )
     functions = affine_edge_functions if affine else edge_functions
-    for index in range(usable.shape[0]):
+
+    def of_triangle(index):
         corner = _one(corners, index, window.size)
         first, below, right, down = (value[index] for value in boxes)
         # A triangle without area is undecided everywhere, but only its box matters.
         touched = (column + _WINDOW > first) & (column <= first + right)
         touched &= (row + _WINDOW > below) & (row <= below + down) & usable[index]
-        edges = functions(corner, column, row, _WINDOW, target)
-        keys = window_keys(
+        return window_keys(
             corner,
-            edges,
+            functions(corner, column, row, _WINDOW, target),
             jnp.full_like(window, index),
             jnp.where(touched, target.width - 1 - column, -1),
             target.height - 1 - row,
@@ -93,12 +95,11 @@ def _keys(corners, columns: int, window, target: Target, *, affine: bool) -> jax
             target,
             affine=affine,
         )
-        with jax.enable_x64(True):
-            unknown = keys == UNDECIDED
-            smallest = keys if index == 0 else jnp.minimum(smallest, keys)
-            undecided = unknown if index == 0 else undecided | unknown
+
+    keys = [of_triangle(index) for index in range(usable.shape[0])]
     with jax.enable_x64(True):
-        return jnp.where(undecided, UNDECIDED, smallest)
+        undecided = functools.reduce(jnp.logical_or, [k == UNDECIDED for k in keys])
+        return jnp.where(undecided, UNDECIDED, functools.reduce(jnp.minimum, keys))
 
 
 def _decide(keys, corners, list_, total, columns: int, target: Target) -> jax.Array:
