@@ -94,11 +94,22 @@ def _abstract_evaluate(*args, function, transposed, num_known):
     return function.out_avals
 
 
-def _jvp(primals, tangents, *, num_known, **parameters):
-    parameters["num_known"] = num_known
+def _jvp(primals, tangents, **parameters):
+    known = parameters["num_known"]
+    along = [ad.instantiate_zeros(t) for t in tangents[known:]]
     values = _linear.bind(*primals, **parameters)
-    tangents = [ad.instantiate_zeros(t) for t in tangents]
-    changes = _linear.bind(*primals[:num_known], *tangents[num_known:], **parameters)
+    changes = _linear.bind(*primals[:known], *along, **parameters)
+    moved = [k for k in range(known) if not isinstance(tangents[k], ad.Zero)]
+    if moved:  # second derivatives
+
+        def evaluate(*values):
+            args = list(primals)
+            for k, value in zip(moved, values, strict=True):
+                args[k] = value
+            return core.jaxpr_as_fun(parameters["function"])(*args)
+
+        more = jax.jvp(evaluate, [primals[k] for k in moved], [tangents[k] for k in moved])[1]
+        changes = [change + m for change, m in zip(changes, more, strict=True)]
     return values, changes
 
 
