@@ -12,6 +12,8 @@ from jax import lax
 
 from rasterizer.batching import as_one, one_by_one
 from rasterizer.coverage import nearest_triangles
+from rasterizer.derivatives import differentiable_one_by_one
+from rasterizer.few import FEW_TRIANGLES, choose, nearest_of_few
 from rasterizer.gpu import fits_kernels, gpu_kernels
 from rasterizer.homogeneous import SMALLEST_AREA, PixelVertices, pixel_centres, to_pixels
 from rasterizer.windows import Target, take
@@ -163,42 +165,37 @@ def interpolate(attributes: jax.Array, triangles: jax.Array, fragments: Fragment
     height, width = fragments.triangle_id.shape
     if attributes.size == 0 or triangles.shape[0] == 0:
         return jnp.zeros((height, width, attributes.shape[1]), attributes.dtype)
-    covered, corner = _pixel_corners(triangles, fragments.triangle_id)
     weights = fragments.barycentrics.reshape(-1, 3).astype(attributes.dtype)
-    return _weigh(attributes, weights, corner, covered).reshape(height, width, -1)
+    values = _weigh(attributes, weights, triangles, fragments.triangle_id)
+    return values.reshape(height, width, -1)
 
 
-@jax.custom_jvp
-def _weigh(attributes, weights, corner, covered) -> jax.Array:
-    """(P, C): attributes (V, C) at the corners (P, 3) of pixels, times weights (P, 3)."""
-    return _weigh_rows(attributes, weights, corner, covered)
-
-
-@_weigh.defjvp
-def _(primals, tangents):
-    attributes, weights, corner, covered = primals
-    few = attributes.shape[1] <= _FEW_CHANNELS
-    linear = _weigh_columns if few else _weigh_rows
-    change = linear(tangents[0], weights, corner, covered)
-    return _weigh(*primals), change + linear(attributes, tangents[1], corner, covered)
-
-
-def _weigh_rows(attributes, weights, corner, covered) -> jax.Array:
+def _weigh_rows(attributes, weights, triangles, triangle_id) -> jax.Array:
+    """(P, C): attributes (V, C) at the corners of pixels' triangles (P,), times weights (P, 3)."""
+    covered, corner = _pixel_corners(triangles, triangle_id)
     value = sum(weights[:, k, None] * take(attributes, corner[:, k]) for k in range(3))
     return jnp.where(covered[:, None], value, 0)
 
 
-def _weigh_columns(attributes, weights, corner, covered) -> jax.Array:
+def _weigh_columns(attributes, weights, triangles, triangle_id) -> jax.Array:
     """The same with an array per channel, for derivatives.
 
     Transposed, short rows would have to be put together from their columns, and sums taken over
     them, which is slow on the CPU.
     """
+    if attributes.shape[1] > _FEW_CHANNELS:
+        return _weigh_rows(attributes, weights, triangles, triangle_id)
+    covered, corner = _pixel_corners(triangles, triangle_id)
     values = []
     for column in attributes.T:
         value = sum(weights[:, k] * take(column, corner[:, k]) for k in range(3))
         values.append(jnp.where(covered, value, 0))
     return jnp.stack(values, axis=-1)
+
+
+_weigh = differentiable_one_by_one(
+    _weigh_columns, 2, on_cpu=one_by_one(_weigh_rows), elsewhere=_weigh_rows
+)
 
 
 @functools.cache
@@ -216,6 +213,9 @@ def _visibility(height: int, width: int, cull_backfaces: bool):
 
     @one_by_one
     def on_cpu(vertices, triangles):
+        if triangles.shape[0] <= FEW_TRIANGLES:
+            target = Target(1, triangles.shape[0], height, width, cull_backfaces)
+            return nearest_of_few(vertices, triangles, target)
         settings = {"dense_chunk": _CPU_TRIANGLES, "listed_chunk": _CPU_WINDOWS, "staged": True}
         return draw(vertices, triangles, 1, **settings)[0]
 
@@ -250,31 +250,8 @@ def _pixel_corners(triangles: jax.Array, triangle_id: jax.Array) -> tuple[jax.Ar
     return covered, jnp.where(covered[:, None], corner, 0)
 
 
-@jax.custom_jvp
-def _resolve(vertices_clip: jax.Array, triangles: jax.Array, triangle_id: jax.Array):
-    """Barycentrics (H, W, 3) and depth (H, W) of known triangles at known pixels."""
-    return lax.platform_dependent(
-        vertices_clip,
-        triangles,
-        triangle_id,
-        cpu=_resolve_in_bands,
-        default=functools.partial(_resolve_at_once, corners=_corners_by_rows),
-    )
-
-
-@_resolve.defjvp
-def _(primals, tangents):
-    # The rule is the differentiable form itself, over the whole image at once and with an array per
-    # coordinate: see `_weigh_columns`.
-    vertices_clip, triangles, triangle_id = primals
-
-    def resolve(vertices_clip):
-        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=_corners_by_columns)
-
-    return jax.jvp(resolve, (vertices_clip,), tangents[:1])
-
-
 def _resolve_at_once(vertices_clip, triangles, triangle_id, *, corners):
+    """Barycentrics (H, W, 3) and depth (H, W) of known triangles at known pixels."""
     height, width = triangle_id.shape
     pixels = to_pixels(vertices_clip, height, width)
     weights, depth = _resolve_pixels(
@@ -288,9 +265,10 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
     height, width = triangle_id.shape
     count = height * width
     num_bands = -(-count // _CPU_BAND)
+    by = _corners_by_choice if triangles.shape[0] <= FEW_TRIANGLES else _corners_by_rows
     if num_bands == 1:
-        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=_corners_by_rows)
-    corners = _corners_by_rows(to_pixels(vertices_clip, height, width))
+        return _resolve_at_once(vertices_clip, triangles, triangle_id, corners=by)
+    corners = by(to_pixels(vertices_clip, height, width))
     size = -(-count // num_bands)
     flat = jnp.pad(triangle_id.reshape(-1), (0, num_bands * size - count), constant_values=-1)
     weights, depth = lax.map(
@@ -302,14 +280,37 @@ def _resolve_in_bands(vertices_clip, triangles, triangle_id):
 
 
 def _corners_by_columns(pixels: PixelVertices):
-    """Function from vertex indices (P,) to the vertices' x, y, w and scale, (P,) each."""
-    return lambda index: [take(c, index) for c in (pixels.x, pixels.y, pixels.w, pixels.scale)]
+    """Function from triangles (F, 3) and ids (P,) to whether a pixel is covered (P,), and for each
+    of its corners x, y, w and scale, (P,) each."""
+
+    def corners(triangles, triangle_id):
+        covered, corner = _pixel_corners(triangles, triangle_id)
+        columns = (pixels.x, pixels.y, pixels.w, pixels.scale)
+        return covered, [[take(c, corner[:, k]) for c in columns] for k in range(3)]
+
+    return corners
 
 
 def _corners_by_rows(pixels: PixelVertices):
     """The same with one gather in place of four: twice as fast, but not to differentiate."""
     table = jnp.stack([pixels.x, pixels.y, pixels.w, pixels.scale], axis=-1)
-    return lambda index: list(take(table, index).T)
+
+    def corners(triangles, triangle_id):
+        covered, corner = _pixel_corners(triangles, triangle_id)
+        return covered, [list(take(table, corner[:, k]).T) for k in range(3)]
+
+    return corners
+
+
+def _corners_by_choice(pixels: PixelVertices):
+    """The same for few triangles, without a gather per pixel."""
+    columns = (pixels.x, pixels.y, pixels.w, pixels.scale)
+
+    def corners(triangles, triangle_id):
+        rows = [[choose(take(c, triangles[:, k]), triangle_id) for c in columns] for k in range(3)]
+        return triangle_id >= 0, rows
+
+    return corners
 
 
 def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: int):
@@ -319,8 +320,7 @@ def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: 
     corner is the cross product of the other two, and edge * scale is proportional to its
     perspective-correct weight.
     """
-    covered, corner = _pixel_corners(triangles, triangle_id)
-    rows = [corners(corner[:, k]) for k in range(3)]
+    covered, rows = corners(triangles, triangle_id)
     dtype = rows[0][0].dtype
     pixel = first + lax.iota(jnp.int32, triangle_id.shape[0])
     px = pixel_centres((pixel % width).astype(dtype), width)
@@ -341,6 +341,15 @@ def _resolve_pixels(corners, triangles, triangle_id, first, height: int, width: 
     needle = sum(1 / jnp.where(covered, row[3], 1) for row in rows) / 3
     depth = jnp.where(solid, homogeneous * inverse, jnp.where(covered, needle, 0))
     return barycentrics, depth
+
+
+_resolve = differentiable_one_by_one(
+    # An array per coordinate: see `_weigh_columns`.
+    functools.partial(_resolve_at_once, corners=_corners_by_columns),
+    1,
+    on_cpu=_resolve_in_bands,
+    elsewhere=functools.partial(_resolve_at_once, corners=_corners_by_rows),
+)
 
 
 def _check_mesh(vertices_clip, triangles) -> tuple[jax.Array, jax.Array]:

@@ -6,6 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from rasterizer.batching import one_by_one
+from rasterizer.derivatives import differentiable_one_by_one
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,12 @@ def vertex_normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
     num_vertices = vertices.shape[0]
     if num_vertices == 0 or triangles.shape[0] == 0:
         return jnp.zeros_like(vertices)
+    return _vertex_normals(vertices, triangles)
+
+
+def _sum_of_normals(vertices, triangles) -> jax.Array:
+    """`vertex_normals` of at least one vertex and triangle."""
+    num_vertices = vertices.shape[0]
     known = jnp.all((triangles >= 0) & (triangles < num_vertices), axis=-1)
     corner = jnp.where(known[:, None], triangles, 0)
     # One array per coordinate throughout: on the CPU XLA is slow at putting rows of three together,
@@ -70,6 +79,11 @@ def vertex_normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
             total = total.at[corner[:, k]].add(normal, mode="promise_in_bounds")
         totals.append(total)
     return jnp.stack(_unit_columns(totals), axis=-1)
+
+
+_vertex_normals = differentiable_one_by_one(
+    _sum_of_normals, 1, on_cpu=one_by_one(_sum_of_normals), elsewhere=_sum_of_normals
+)
 
 
 def spherical_harmonics_basis(normals: jax.Array) -> jax.Array:

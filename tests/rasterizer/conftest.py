@@ -5,22 +5,29 @@ mesh and image, so the small meshes are padded to one shape and drawn at few siz
 the test's own.
 """
 
+import functools
+
 import numpy as np
 import pytest
 
 from rasterizer import rasterize, rasterize_reference
 
 
-def _run_jax(vertices, triangles, height, width, *, cull_backfaces=False):
+def _run_jax(vertices, triangles, height, width, *, cull_backfaces=False, num_triangles=10):
     vertices = np.asarray(vertices, np.float32).reshape(-1, 4)
     triangles = np.asarray(triangles, np.int32).reshape(-1, 3)
     vertices = np.pad(vertices, ((0, max(0, 30 - len(vertices))), (0, 0)))
-    triangles = np.pad(triangles, ((0, max(0, 10 - len(triangles))), (0, 0)), constant_values=-1)
+    missing = num_triangles - len(triangles)
+    triangles = np.pad(triangles, ((0, missing), (0, 0)), constant_values=-1)
     found = rasterize(vertices, triangles, height, width, cull_backfaces=cull_backfaces)
     return np.asarray(found.triangle_id), np.asarray(found.barycentrics), np.asarray(found.depth)
 
 
-@pytest.fixture(params=[_run_jax, rasterize_reference], ids=["jax", "reference"])
+# Few triangles take a way of their own on the CPU (rasterizer/few.py).
+_run_few = functools.partial(_run_jax, num_triangles=5)
+
+
+@pytest.fixture(params=[_run_jax, _run_few, rasterize_reference], ids=["jax", "few", "reference"])
 def run(request):
     """(vertices_clip, triangles, height, width, *, cull_backfaces) -> ids, barycentrics, depth."""
     return request.param

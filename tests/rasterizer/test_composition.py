@@ -1,11 +1,13 @@
 """JAX transformations around rasterize, interpolate, and their checks of arguments."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rasterizer import interpolate, rasterize, rasterize_reference
+from rasterizer import interpolate, rasterize, rasterize_reference, vertex_normals
 
 HEIGHT, WIDTH, BATCH = 12, 10, 3
 RNG = np.random.default_rng(3)
@@ -112,6 +114,86 @@ def test_forward_reverse_batched_and_checkpointed_gradients_agree():
     saving = jax.checkpoint(loss)
     batched = jax.jit(jax.grad(lambda v: jnp.sum(jax.vmap(saving)(v))))(VERTICES)
     np.testing.assert_allclose(batched, expected, **close)
+
+
+def shaded(vertices, attributes):
+    """Through all that has derivatives of its own: rasterize, interpolate, vertex_normals."""
+    found = draw(vertices)
+    values = jnp.concatenate([attributes, vertex_normals(vertices[:, :3], TRIANGLES)], axis=-1)
+    shown = interpolate(values, TRIANGLES, found)
+    return jnp.sum(shown**2) + jnp.sum(jnp.minimum(found.depth, 3) ** 2)
+
+
+ATTRIBUTES = RNG.normal(size=(BATCH, 30, 2)).astype(np.float32)
+both = functools.partial(jax.grad, argnums=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def gradients_one_by_one():
+    single = jax.jit(both(shaded))
+    found = [single(*each) for each in zip(VERTICES, ATTRIBUTES, strict=True)]
+    assert all(np.abs(leaf).max() > 0.1 for leaf in jax.tree.leaves(found))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+
+
+def assert_close(found, expected):
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4 * np.abs(right).max())
+
+
+@pytest.mark.parametrize(
+    "batched",
+    [
+        jax.vmap(both(shaded)),
+        both(lambda v, a: jnp.sum(jax.vmap(shaded)(v, a))),
+        both(lambda v, a: jnp.sum(jax.vmap(jax.checkpoint(shaded))(v, a))),
+        both(lambda v, a: jnp.sum(jax.lax.map(lambda each: shaded(*each), (v, a)))),
+        lambda v, a: jax.tree.map(
+            lambda leaf: leaf[0], jax.vmap(jax.vmap(both(shaded)))(v[None], a[None])
+        ),
+        jax.pmap(both(shaded), devices=jax.devices()[:BATCH]),
+    ],
+    ids=["vmap of grad", "grad of vmap", "checkpoint", "grad of a loop", "nested", "pmap"],
+)
+def test_gradients_of_a_batch_equal_those_of_its_elements(batched, gradients_one_by_one):
+    assert_close(jax.jit(batched)(VERTICES, ATTRIBUTES), gradients_one_by_one)
+
+
+def test_gradient_of_shared_vertices_sums_over_the_batch(gradients_one_by_one):
+    def total(vertices, attributes):
+        return jnp.sum(jax.vmap(shaded, in_axes=(None, 0))(vertices, attributes))
+
+    copies = jnp.stack([ATTRIBUTES[0]] * 2)
+    found, _ = jax.jit(both(total))(VERTICES[0], copies)
+    assert_close(found, 2 * gradients_one_by_one[0][0])
+
+
+def test_forward_mode_agrees_with_reverse_mode_alone_and_in_a_batch(gradients_one_by_one):
+    direction = (RNG.normal(size=VERTICES.shape), RNG.normal(size=ATTRIBUTES.shape))
+    direction = jax.tree.map(lambda leaf: leaf.astype(np.float32), direction)
+
+    def along(vertices, attributes, *tangents):
+        return jax.jvp(shaded, (vertices, attributes), tangents)[1]
+
+    found = jax.jit(jax.vmap(along))(VERTICES, ATTRIBUTES, *direction)
+    products = zip(gradients_one_by_one, direction, strict=True)
+    expected = sum((g * d).sum(axis=(1, 2)) for g, d in products)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    alone = jax.jit(along)(VERTICES[0], ATTRIBUTES[0], *(d[0] for d in direction))
+    np.testing.assert_allclose(alone, found[0], rtol=1e-4)
+
+
+def test_second_derivatives_agree_with_differences_of_gradients():
+    with jax.enable_x64(True):
+        vertices, step = VERTICES[1].astype(np.float64), RNG.normal(size=VERTICES[1].shape)
+        gradient = jax.grad(lambda v: shaded(v, ATTRIBUTES[1].astype(np.float64)))
+        found = jax.jit(lambda v, d: jax.jvp(gradient, (v,), (d,))[1])(vertices, step)
+        gradient, small = jax.jit(gradient), 1e-6
+        ends = [gradient(vertices + sign * small * step) for sign in (1, -1)]
+        expected = (ends[0] - ends[1]) / (2 * small)
+        scale = np.abs(expected).max()
+        assert scale > 0.1
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_outputs_are_float32_unless_x64_and_its_vertices_say_otherwise():

@@ -1,5 +1,7 @@
 """No crack and no double hit: how often each pixel centre is covered, triangle by triangle."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,24 +9,34 @@ import pytest
 from scipy.spatial import Delaunay
 
 from rasterizer import rasterize, rasterize_reference
+from rasterizer.few import FEW_TRIANGLES
 
 SIZE = 32
 NUM_VERTICES, NUM_TRIANGLES = 84, 144  # the sphere's; smaller meshes are padded
 
 
-@jax.jit
-def _count_in_jax(vertices, triangles):
+def among(num_triangles, triangle):
+    """A mesh of one triangle (3,): alone, or with as many that vanish as make it a long list."""
+    return jnp.pad(triangle[None], ((0, num_triangles - 1), (0, 0)), constant_values=-1)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _count_in_jax(vertices, triangles, num_triangles):
     def add(count, triangle):
-        return count + (rasterize(vertices, triangle[None], SIZE, SIZE).triangle_id >= 0), None
+        mesh = among(num_triangles, triangle)
+        return count + (rasterize(vertices, mesh, SIZE, SIZE).triangle_id >= 0), None
 
     return jax.lax.scan(add, jnp.zeros((SIZE, SIZE), jnp.int32), triangles)[0]
 
 
-def count_in_jax(vertices, triangles):
+def count_in_jax(vertices, triangles, num_triangles=FEW_TRIANGLES + 1):
     vertices = np.pad(vertices, ((0, NUM_VERTICES - len(vertices)), (0, 0)))
     missing = NUM_TRIANGLES - len(triangles)
     triangles = np.pad(triangles, ((0, missing), (0, 0)), constant_values=-1)
-    return np.asarray(_count_in_jax(vertices, triangles))
+    return np.asarray(_count_in_jax(vertices, triangles, num_triangles))
+
+
+count_of_few = functools.partial(count_in_jax, num_triangles=1)
 
 
 def count_in_reference(vertices, triangles):
@@ -34,8 +46,8 @@ def count_in_reference(vertices, triangles):
     )
 
 
-both = pytest.mark.parametrize(
-    "count", [count_in_jax, count_in_reference], ids=["jax", "reference"]
+every = pytest.mark.parametrize(
+    "count", [count_in_jax, count_of_few, count_in_reference], ids=["jax", "few", "reference"]
 )
 
 
@@ -89,7 +101,7 @@ def exact_count(vertices, triangles):
     return expected
 
 
-@both
+@every
 @pytest.mark.parametrize("make", [fan, grid, triangulation])
 @pytest.mark.parametrize("aligned", [False, True], ids=["any shift", "on pixel centres"])
 def test_planar_meshes_are_covered_as_often_as_exact_geometry_says(count, make, aligned):
@@ -106,7 +118,7 @@ def test_planar_meshes_are_covered_as_often_as_exact_geometry_says(count, make, 
             assert found.max() == 1
 
 
-@both
+@every
 def test_the_front_and_the_back_of_a_closed_sphere_cover_the_same_pixels_once(count, sphere):
     points, triangles = sphere
     rng = np.random.default_rng(1)
@@ -117,7 +129,7 @@ def test_the_front_and_the_back_of_a_closed_sphere_cover_the_same_pixels_once(co
         assert set(np.unique(found)) <= {0, 2} and found.max() == 2
 
 
-@both
+@every
 def test_a_sphere_around_the_camera_covers_every_pixel_once(count, sphere):
     # Most of its triangles are behind the camera, many cross the camera plane.
     points, triangles = sphere
@@ -129,8 +141,9 @@ def test_a_sphere_around_the_camera_covers_every_pixel_once(count, sphere):
         assert found.min() == 1 and found.max() == 1
 
 
+@pytest.mark.parametrize("num_triangles", [1, FEW_TRIANGLES + 1])
 @pytest.mark.parametrize("size", [512, pytest.param(2048, marks=pytest.mark.slow)])
-def test_large_planar_meshes_leave_no_crack_and_no_double_hit(size):
+def test_large_planar_meshes_leave_no_crack_and_no_double_hit(size, num_triangles):
     rng = np.random.default_rng(size)
     # Eight spokes at multiples of 45 degrees run through thousands of pixel centres; a shift by the
     # last bit of a float32 coordinate puts the centres beside them by less than float32 resolves.
@@ -146,6 +159,7 @@ def test_large_planar_meshes_leave_no_crack_and_no_double_hit(size):
         vertices = flat(points, size)
         count = np.zeros((size, size), np.int8)
         for triangle in triangles:
-            found = rasterize(vertices, triangle[None].astype(np.int32), size, size)
+            mesh = among(num_triangles, triangle.astype(np.int32))
+            found = rasterize(vertices, mesh, size, size)
             count += np.asarray(found.triangle_id) >= 0
         assert count.min() == 1 and count.max() == 1
