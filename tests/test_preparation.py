@@ -120,6 +120,22 @@ def test_the_report_names_what_was_refused_and_counts_earlier_runs(tmp_path):
     assert "carl_0: 9 frames, fit error 4.00 px (worst frame 8.00)" in lines
 
 
+def test_the_bar_moves_while_a_video_is_looked_at(monkeypatch):
+    def look(path, model, *, progress, **_):
+        for count in range(1, 10):
+            progress(count)
+        return path
+
+    said = []
+    for name in ("_face_model", "_landmarker"):
+        monkeypatch.setattr(preparation, name, lambda path: None)
+    monkeypatch.setattr(preparation, "track_video", look)
+    monkeypatch.setattr(preparation.workers, "advance", said.append)
+    PrepareVideo(Path("out"), Path("model.npz")).track(Path("a.mp4"))
+    # Looking at nine frames is half of the work on them.
+    assert sum(said) == 4
+
+
 def fail(*_, **__):
     raise OSError(28, "No space left on device")
 
