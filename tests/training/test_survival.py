@@ -64,7 +64,7 @@ def stopped(tiny_world, tmp_path_factory):
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=600,  # one that waits for ever
+        timeout=3600,  # one that waits for ever
     )
     assert done.returncode == 0, done.stderr
     return folder, done.stderr
