@@ -46,7 +46,8 @@ def hang() -> None:
 
 
 def main(folder: Path) -> None:
-    logging.basicConfig(level=logging.INFO)
+    # Anew: what has been imported has its own handler, which drops these lines.
+    logging.basicConfig(level=logging.INFO, force=True)
     config = from_json(folder / "config.json")
     before = [signal.getsignal(number) for number in SIGNALS]
     with before_call(2, parallel, "shard", lambda: send(signal.SIGTERM)):
