@@ -19,6 +19,7 @@ from reenact_jax.evaluation.distances import picture_distances
 from reenact_jax.evaluation.face_scorer import NOISE_FLOOR
 from reenact_jax.evaluation.pair_table import FACE, FRAME, HIDDEN, MODEL, VISIBLE, PairTable
 from reenact_jax.evaluation.pictures import BASELINES
+from reenact_jax.evaluation.predictions import Predictions
 from reenact_jax.evaluation.protocols import OWN, PROTOCOLS, Protocol, protocol_warnings
 from reenact_jax.evaluation.scorers import MIN_REGION_SHARE, ImageScorer, Scorer
 from reenact_jax.evaluation.scoring import ScoredPairs, score_pairs
@@ -57,7 +58,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
@@ -95,7 +96,7 @@ def evaluate(
 
 
 def make_report(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     scored: ScoredPairs,
     scorers: Sequence[Scorer],
@@ -104,6 +105,7 @@ def make_report(
 ) -> dict[str, Any]:
     """The report of pairs that have been scored."""
     table, config = scored.table, run.config
+    foreign = isinstance(run, Predictions)
     methods = [MODEL, *BASELINES]
     summaries = {method: summarise_method(table, method) for method in methods}
     floor = summarise_method(table, NOISE_FLOOR)
@@ -132,11 +134,13 @@ def make_report(
             "image_size": config.image_size,
             "resize": _resize(pairs.info.image_size, config.image_size),
             "stored_frames": scored.codec,
-            "prediction": "rounded to 8 bits, not compressed",
+            "prediction": "PNG files of other code"
+            if foreign
+            else "rounded to 8 bits, not compressed",
             "pairs": pairs.list_hash,
             "run": config.name,
             "step": run.step,
-            "vgg_weights": config.loss.vgg_weights,
+            "vgg_weights": "not known" if foreign else config.loss.vgg_weights,
             "guidance": dataclasses.asdict(config.guidance),
         },
         "metrics": means[MODEL],
@@ -154,7 +158,7 @@ def make_report(
             *warnings,
         ],
         "checkpoint": {"step": run.step, "params": scored.facts["params"]},
-        "config": dataclasses.asdict(config),
+        "config": run.facts() if foreign else dataclasses.asdict(config),
         "versions": versions(),
         "machine": machine(),
         "speed": {
@@ -218,6 +222,7 @@ def _warnings(
             if failed > 0.05 * of and name.split("_")[-1] not in (FACE, VISIBLE, HIDDEN):
                 warnings.append(f"{method} {name}: no number for {failed} of {of} pairs")
     for description in descriptions:
+        warnings += description.get("warnings", [])
         for weights in description.get("weights", []):
             if not weights["known"]:
                 warnings.append(

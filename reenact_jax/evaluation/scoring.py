@@ -20,6 +20,7 @@ from reenact_jax.errors import UserError
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, PairTable, join_tables
 from reenact_jax.evaluation.parts import content_key, params_hash, read_part, write_part
 from reenact_jax.evaluation.pictures import make_pictures
+from reenact_jax.evaluation.predictions import Predictions
 from reenact_jax.evaluation.scorers import ImageScorer, Scorer, Scores
 from reenact_jax.inference.run import TrainedRun
 
@@ -49,7 +50,7 @@ class ScoredPairs:
 
 
 def score_pairs(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
@@ -73,7 +74,7 @@ def score_pairs(
         cross.pose_bins(), cross.pairs["source_identity"]
 
     Args:
-      run: the trained run.
+      run: the trained run, or pictures that other code has made.
       pairs: of `open_pairs` or `open_listed_pairs`.
       scorers: what is measured.
       kind: `self` or `cross` for pairs of that kind alone; None for all.
@@ -194,7 +195,7 @@ def _finished(path: Path | None, part: SomePairs) -> PairTable | None:
 
 
 def _facts(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     scorers: Sequence[Scorer],
     transfer: dict[str, bool],
