@@ -120,6 +120,7 @@ def run_protocol(
             protocol=chosen,
             kind=chosen.kind or kind,
             parts_dir=parts_dir,
+            reference_dir=None if parts_dir is None else pairs.root / "reference",
             transfer_pose=transfer_pose,
             transfer_expression=transfer_expression,
         )

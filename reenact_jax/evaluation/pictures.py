@@ -34,6 +34,7 @@ class PictureBatch:
       has_target, valid: bool (B,); rows that are not valid fill the batch up.
       pair_id, kind: lists of str.
       source, driving: FaceParameters with NumPy leaves (B, K).
+      real_features: whether features of the real pictures are wanted; off where they are known.
     """
 
     methods: dict[str, np.ndarray]
@@ -45,6 +46,7 @@ class PictureBatch:
     kind: list[str]
     source: FaceParameters
     driving: FaceParameters
+    real_features: bool = True
 
 
 @jax.jit

@@ -66,6 +66,7 @@ def evaluate(
     protocol: Protocol = PROTOCOLS[OWN],
     kind: str | None = None,
     parts_dir: str | Path | None = None,
+    reference_dir: str | Path | None = None,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
     progress: bool = True,
@@ -73,8 +74,8 @@ def evaluate(
     """Scores a list of pairs and says how.
 
     Args:
-      run, pairs, scorers, parts_dir, transfer_pose, transfer_expression, progress: see
-        `score_pairs`.
+      run, pairs, scorers, parts_dir, reference_dir, transfer_pose, transfer_expression, progress:
+        see `score_pairs`.
       absent: metric -> why it is not among the scorers.
       protocol: whose protocol this is; its kind is not looked at.
       kind: `self` or `cross` for pairs of that kind alone; None for all.
@@ -88,6 +89,7 @@ def evaluate(
         scorers=scorers,
         kind=kind,
         parts_dir=parts_dir,
+        reference_dir=reference_dir,
         transfer_pose=transfer_pose,
         transfer_expression=transfer_expression,
         progress=progress,
@@ -110,7 +112,7 @@ def make_report(
     summaries = {method: summarise_method(table, method) for method in methods}
     floor = summarise_method(table, NOISE_FLOOR)
     descriptions = [scorer.describe() for scorer in scorers]
-    distances, definitions, warnings = picture_distances(table, methods, descriptions)
+    distances, definitions, warnings = picture_distances(scored.moments, methods, descriptions)
     means = {method: summary.means | distances[method] for method, summary in summaries.items()}
     measured = {name: text for one in descriptions for name, text in one["metrics"].items()}
     return {
