@@ -59,7 +59,13 @@ class SetMoments:
 class RealSets:
     """Files with the moments of the real pictures of a list, which all runs are compared with."""
 
-    def __init__(self, folder: Path, kinds: Collection[str], networks: Collection[str], made_of):
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Collection[str],
+        networks: Collection[str],
+        made_of: dict[str, Any],
+    ):
         """
         Args:
           folder: where the files lie.

@@ -17,6 +17,7 @@ from reenact_jax.errors import UserError
 from reenact_jax.evaluation.commands import evaluation_parser, main
 from reenact_jax.evaluation.protocols import OWN
 from reenact_jax.media import read_image, write_image
+from tests.helpers.blank_reader import write_reader
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCHEMA = Path(metrics.__file__).with_name("metrics.schema.json")
@@ -90,6 +91,19 @@ def test_pictures_of_other_code_are_scored_in_the_runs_place(tiny_run, pictures,
     changed.unlink()
     with pytest.raises(UserError, match=f"1 are missing, such as {changed.name}"):
         score(tiny_run, "--predictions", pictures, "--out", out)
+
+
+def test_the_studys_reader_scores_pictures_of_other_code(tiny_run, pictures, tmp_path, monkeypatch):
+    config = from_json(tiny_run / "config.json")
+    reader, out = tmp_path / "reader.npz", tmp_path / "row.json"
+    write_reader(reader, open_pairs(config.data.data_dir, config.data.name), seed=0)
+    arguments = [tiny_run, "--predictions", pictures, "--reader", reader, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["eval.py", *map(str, arguments)])
+    runpy.run_path(str(SCRIPTS / "eval.py"), run_name="__main__")
+    report = json.loads(out.read_text())
+    assert report["metrics"]["cross/landmarks"] == 0  # they are the true answers
+    assert report["baselines"]["copy_source"]["cross/landmarks"] > 0
+    assert report["weights"][0]["file"] == "reader.npz"
 
 
 def test_the_packed_list_is_exported_and_keeps_its_answers(tiny_run, tmp_path, monkeypatch):
