@@ -3,9 +3,10 @@
     python scripts/draw_pairs.py voxceleb_pairs --data-dir data --out pairs/voxceleb.csv
     python scripts/draw_pairs.py voxceleb_pairs --dagan vox_cross_id_evaluation.csv --out dagan.csv
 
-Draws the dataset's own protocol with a fixed seed, or takes over a list of DaGAN's form. Beside the
-list lies a JSON file with its hash, its counts and what the pose bins are. The list is read by
-`python -m reenact_jax.evaluate --pairs` and `scripts/eval.py --pairs`.
+The list is the one that was packed with the dataset: drawn by its protocol with a fixed seed, or
+brought along (`talking_heads`). --seed draws another one, --dagan takes over a list of DaGAN's
+form. Beside the list lies a JSON file with its hash, its counts and what the pose bins are. The
+list is read by `python -m reenact_jax.evaluate --pairs` and `scripts/eval.py --pairs`.
 """
 
 import argparse
@@ -14,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from reenact_jax.data import builders, pair_lists
-from reenact_jax.data.evaluation_pairs import PAIR_SEED, draw_pairs
-from reenact_jax.data.frames import open_frames
+from reenact_jax.data.evaluation_pairs import draw_pairs
+from reenact_jax.data.frames import open_frames, open_pairs
 from reenact_jax.data.pose_difference import BIN_EDGES, BIN_NAMES, pose_bin
 from reenact_jax.data.storage import storage_errors
 from reenact_jax.errors import UserError, run_command
@@ -28,6 +29,10 @@ def main(options: argparse.Namespace) -> None:
     if options.dagan:
         pairs, missing = pair_lists.read_dagan_list(options.dagan, frames.clips)
         origin = {"list": Path(options.dagan).name}
+    elif options.seed is None:
+        packed = open_pairs(options.data_dir, options.name)
+        pairs = [packed.header(row) for row in range(len(packed))]
+        origin = {"list": "packed with the dataset"}
     else:
         counts = builders.BUILDERS[options.name].PAIR_COUNTS
         pairs = draw_pairs(frames.clips, counts, options.seed)
@@ -68,6 +73,6 @@ if __name__ == "__main__":
     parser.add_argument("name", choices=sorted(builders.BUILDERS), help="packed dataset")
     parser.add_argument("--data-dir", default="data", help="where packed datasets live")
     parser.add_argument("--out", required=True, help="CSV file to write")
-    parser.add_argument("--seed", type=int, default=PAIR_SEED, help="of the drawn pairs")
+    parser.add_argument("--seed", type=int, help="draw other pairs than those that were packed")
     parser.add_argument("--dagan", help="take over this list instead of drawing one")
     run_command(main, parser.parse_args())

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from reenact_jax.data import images
 from reenact_jax.data.info import DatasetInfo
+from reenact_jax.data.prepared import PreparedPair
 from reenact_jax.data.record_files import DamagedRecord, Record, RecordFiles
 from reenact_jax.data.records import FRAMES, PAIRS, VERSION
 from reenact_jax.errors import UserError
@@ -174,6 +175,15 @@ class PairDataset(Sequence):
     def kind(self, index: int) -> str:
         """`kind` of one pair, without decoding its images."""
         return self._records[index].text("kind")
+
+    def header(self, index: int) -> PreparedPair:
+        """Which frames one pair consists of, without decoding its images; without a target."""
+        record = self._records[index]
+        places = (
+            (record.text(f"{role}_clip_id"), record.integer(f"{role}_frame_index"))
+            for role in ("source", "driving")
+        )
+        return PreparedPair(record.text("pair_id"), record.text("kind"), *places)
 
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):

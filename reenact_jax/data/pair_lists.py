@@ -15,7 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from reenact_jax.data.evaluation_pairs import pairs_hash
-from reenact_jax.data.frames import ClipEntry, FrameDataset, open_frames
+from reenact_jax.data.frames import (
+    ClipEntry,
+    FrameDataset,
+    PairDataset,
+    has_pairs,
+    open_frames,
+    open_pairs,
+)
 from reenact_jax.data.pose_difference import BIN_NAMES, pose_bin, pose_difference
 from reenact_jax.data.prepared import PAIR_KINDS, PreparedPair
 from reenact_jax.data.storage import storage_errors
@@ -184,6 +191,10 @@ class ListedPairs(Sequence):
         """`kind` of one pair."""
         return self._pairs[index].kind
 
+    def header(self, index: int) -> PreparedPair:
+        """Which frames one pair consists of."""
+        return self._pairs[index]
+
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a pair in [0, {len(self)}), found {index}")
@@ -207,13 +218,22 @@ class ListedPairs(Sequence):
         }
 
 
-def open_listed_pairs(path: str | Path, data_dir: str | Path, name: str) -> ListedPairs:
+def open_listed_pairs(
+    path: str | Path, data_dir: str | Path, name: str
+) -> ListedPairs | PairDataset:
     """The pairs of a CSV list over the test split of a packed dataset.
+
+    A list of just the packed pairs gives those, with the answers that they may have.
 
     Raises:
       UserError: if the list or the dataset is not usable, or they do not belong together.
     """
-    return ListedPairs(read_pair_list(path), open_frames(data_dir, name, "test"))
+    listed = ListedPairs(read_pair_list(path), open_frames(data_dir, name, "test"))
+    if has_pairs(data_dir, name):
+        packed = open_pairs(data_dir, name)
+        if packed.list_hash == listed.list_hash:
+            return packed
+    return listed
 
 
 def _find_records(pairs: Sequence[PreparedPair], frames: FrameDataset) -> np.ndarray:

@@ -2,14 +2,19 @@
 
 import argparse
 import json
+import runpy
+from collections.abc import Sequence
 from pathlib import Path
 
 from reenact_jax.compilation_cache import enable_compilation_cache
+from reenact_jax.config import from_config_dict
 from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.pair_lists import open_listed_pairs
 from reenact_jax.evaluation.measures import NAMES, open_measures
+from reenact_jax.evaluation.predictions import Predictions, open_predictions
 from reenact_jax.evaluation.protocols import PROTOCOLS, check_protocol
 from reenact_jax.evaluation.report import Evaluation, evaluate
+from reenact_jax.evaluation.scorers import Scorer
 from reenact_jax.evaluation.show import table
 from reenact_jax.files import write_text
 from reenact_jax.inference.model_folder import is_model_folder, read_config
@@ -27,6 +32,12 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="folder of a trained run or of a model, such as runs/demo")
+    parser.add_argument(
+        "--predictions",
+        help="folder with PAIR_ID.png made by other code, scored in the run's place; of RUN, which "
+        "may then be a configuration such as configs/study.py:full, the size of the pictures and "
+        "the guidance of the baselines are taken",
+    )
     parser.add_argument(
         "--checkpoint",
         default="latest",
@@ -53,22 +64,31 @@ def evaluation_parser(description: str, *, dataset: str | None = None) -> argpar
     return parser
 
 
-def open_run(options: argparse.Namespace) -> tuple[TrainedRun, PairDataset]:
-    """The trained run and the pairs that the options name."""
+def open_run(
+    options: argparse.Namespace, kind: str | None = None
+) -> tuple[TrainedRun | Predictions, PairDataset]:
+    """The trained run, or the pictures in its place, and the pairs that the options name."""
     enable_compilation_cache()
     folder = Path(options.run)
-    config = read_config(folder)
+    file, _, argument = options.run.partition(":")
+    if options.predictions and file.endswith(".py"):
+        arguments = [argument] if argument else []
+        config = from_config_dict(runpy.run_path(file)["get_config"](*arguments))
+    else:
+        config = read_config(folder)
     data_dir = options.data_dir or config.data.data_dir
     name = options.dataset or config.data.name
     if options.pairs:
         pairs = open_listed_pairs(options.pairs, data_dir, name)
     else:
         pairs = open_pairs(data_dir, name)
+    if options.predictions:
+        return open_predictions(config, options.predictions, pairs, kind), pairs
     return load_run(config, folder, options.checkpoint), pairs
 
 
 def run_protocol(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     *,
     protocol: str,
@@ -78,6 +98,7 @@ def run_protocol(
     kind: str | None = None,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
+    more_scorers: Sequence[Scorer] = (),
 ) -> Evaluation:
     """Scores pairs by a protocol, writes the JSON file and prints its numbers.
 
@@ -89,6 +110,7 @@ def run_protocol(
       measures: names, separated by commas; None for all that can be made.
       kind: of pairs, where the protocol leaves it open.
       transfer_pose, transfer_expression: see `score_pairs`.
+      more_scorers: beside those of the measures.
     """
     chosen = PROTOCOLS[protocol]
     check_protocol(chosen, pairs)
@@ -97,11 +119,12 @@ def run_protocol(
         evaluation = evaluate(
             run,
             pairs,
-            scorers=made.scorers,
+            scorers=(*made.scorers, *more_scorers),
             absent=made.absent,
             protocol=chosen,
             kind=chosen.kind or kind,
             parts_dir=parts_dir,
+            reference_dir=None if parts_dir is None else pairs.root / "reference",
             transfer_pose=transfer_pose,
             transfer_expression=transfer_expression,
         )
@@ -117,17 +140,19 @@ def run_protocol(
     return evaluation
 
 
-def main(options: argparse.Namespace, protocol: str) -> None:
+def main(options: argparse.Namespace, protocol: str, more_scorers: Sequence[Scorer] = ()) -> None:
     """Body of the scripts that score one protocol."""
-    run, pairs = open_run(options)
+    run, pairs = open_run(options, PROTOCOLS[protocol].kind)
+    home = options.predictions or options.run
     name = "metrics.json" if protocol == "own" else f"metrics-{protocol}.json"
     run_protocol(
         run,
         pairs,
         protocol=protocol,
-        out=Path(options.out) if options.out else results_folder(options.run) / name,
-        parts_dir=None if options.fresh else parts_folder(options.run),
+        out=Path(options.out) if options.out else results_folder(home) / name,
+        parts_dir=None if options.fresh else parts_folder(home),
         measures=options.measures,
+        more_scorers=more_scorers,
     )
 
 

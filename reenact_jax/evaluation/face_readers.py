@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
 from reenact_jax.errors import UserError
@@ -12,13 +14,17 @@ from reenact_jax.metrics import landmarks as landmark_metrics
 from reenact_jax.metrics.identity import cosine_similarity, embed_faces
 from reenact_jax.metrics.motion import AED_VARIANTS, APD_VARIANTS
 from reenact_jax.metrics.similarity import Template
+from reenact_jax.pretrained.asset_files import sha256
 from reenact_jax.pretrained.network_files import Provenance
-from reenact_jax.tracking.alignment import AlignmentError
+from reenact_jax.tracking.alignment import AlignmentError, align, five_points
 from reenact_jax.tracking.anchors import MEDIAPIPE_68
 from reenact_jax.tracking.deng import reconstruct_frames
 from reenact_jax.tracking.fit import REFERENCE_SIZE, fit_clip
 from reenact_jax.tracking.landmarks import Landmarks
 from reenact_jax.tracking.picture_fit import NO_FIT
+
+# Of the model that scripts/convert_ict.py makes of the release.
+ICT_FINGERPRINT = "352401c9ad56aec3"
 
 # What is read off a picture, by name; or the reason why it cannot be.
 Reading = dict[str, np.ndarray] | str
@@ -50,30 +56,28 @@ class Comparison:
       text: its definition.
       reading: which reading it takes.
       reference: `source`, `driving` or `target`.
-      compare: two readings -> a number.
+      compare: two stacks of readings (N, ...) -> numbers (N,).
     """
 
     text: str
     reading: str
     reference: str
-    compare: Callable[[np.ndarray, np.ndarray], float]
+    compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _landmark_comparisons() -> dict[str, Comparison]:
-    def aperture(columns: list[int]) -> Callable[[np.ndarray, np.ndarray], float]:
-        def compare(first: np.ndarray, second: np.ndarray) -> float:
-            errors = landmark_metrics.relative_aperture_errors(first, second)
-            return float(np.asarray(errors)[columns].mean())
+    relative_errors = jax.jit(landmark_metrics.relative_aperture_errors)
 
-        return compare
+    def aperture(columns: list[int]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        return lambda a, b: np.asarray(relative_errors(a, b))[:, columns].mean(axis=1)
 
     return {
-        "landmark_distance": Comparison(
+        "normalised_landmark_distance": Comparison(
             "mean distance of MediaPipe's 68 points to those of the true answer, over the latter's "
             "outer eye distance",
             "points68",
             "target",
-            lambda a, b: float(landmark_metrics.normalised_landmark_distance(a, b)),
+            jax.jit(landmark_metrics.normalised_landmark_distance),
         ),
         "mouth_error": Comparison(
             "difference of the mouth's opening from the driver's, each over its outer eye distance",
@@ -116,6 +120,8 @@ class EmbeddingReader:
         weights: Provenance,
         width: int,
         distance: tuple[str, str] | None = None,
+        remark: str = "",
+        warnings: Sequence[str] = (),
     ):
         """
         Args:
@@ -127,17 +133,21 @@ class EmbeddingReader:
           weights: of the network.
           width: of the embedding.
           distance: name and definition of the Frechet distance of these features, or None.
+          remark: what the similarity's definition ends with.
+          warnings: what a reader of the numbers must know.
         """
         self._network, self._embed, self._template, self._five = network, embed, template, five
         self._weights, self._distance = weights, distance
+        self._warnings = list(warnings)
         self.features = {} if distance is None else {network: width}
 
         def to(reference: str) -> Comparison:
             return Comparison(
-                f"cosine of the {network} embeddings of result and {reference} picture, aligned",
+                f"cosine of the {network} embeddings of result and {reference} picture, aligned"
+                + remark,
                 network,
                 reference,
-                lambda a, b: float(cosine_similarity(a, b)),
+                jax.jit(cosine_similarity),
             )
 
         # To the driver: in self pairs to the true answer, in cross pairs what leaks of the driver.
@@ -145,7 +155,11 @@ class EmbeddingReader:
 
     def describe(self) -> dict[str, Any]:
         distances = {} if self._distance is None else {self._network: self._distance}
-        return {"weights": [dataclasses.asdict(self._weights)], "distances": distances}
+        return {
+            "weights": [dataclasses.asdict(self._weights)],
+            "distances": distances,
+            "warnings": self._warnings,
+        }
 
     def read(self, pictures: Sequence[np.ndarray], faces: Sequence[Landmarks]) -> list[Reading]:
         points = np.stack([self._five(face.points) for face in faces])
@@ -166,7 +180,7 @@ def _motion_comparisons(
 
     def comparison(variant: str, function: Callable, reading: str) -> Comparison:
         text = f"{variant} of {reading}s {what}; result against driving picture"
-        return Comparison(text, reading, "driving", lambda a, b: float(function(a, b)))
+        return Comparison(text, reading, "driving", jax.jit(function))
 
     result = {named("aed", v, aed[0]): comparison(v, AED_VARIANTS[v], "expression") for v in aed}
     return result | {named("apd", v, apd[0]): comparison(v, APD_VARIANTS[v], "pose") for v in apd}
@@ -180,11 +194,24 @@ class FitReader:
     )
     features: dict[str, int] = {}
 
-    def __init__(self, model: MorphableModel):
+    def __init__(self, model: MorphableModel, path: str | Path):
+        """
+        Args:
+          model: that is fitted.
+          path: its file.
+        """
         self._model = model
+        # The file is converted on every machine from one release; what it holds is what counts.
+        self._weights = {
+            "network": f"{model.name}, the face model of the open fit",
+            "file": Path(path).name,
+            "sha256": sha256(path),
+            "fingerprint": model.fingerprint(),
+            "known": model.fingerprint() == ICT_FINGERPRINT,
+        }
 
     def describe(self) -> dict[str, Any]:
-        return {"fit": {"face_model": self._model.name, "hash": self._model.fingerprint()}}
+        return {"weights": [self._weights]}
 
     def read(self, pictures: Sequence[np.ndarray], faces: Sequence[Landmarks]) -> list[Reading]:
         return [self._one(*item) for item in zip(pictures, faces, strict=True)]
@@ -211,16 +238,19 @@ class DengReader:
         return {"weights": self._weights}
 
     def read(self, pictures: Sequence[np.ndarray], faces: Sequence[Landmarks]) -> list[Reading]:
-        readings: list[Reading] = []
-        for picture, face in zip(pictures, faces, strict=True):
+        readings: list[Reading] = [""] * len(faces)
+        rows = []
+        for row, (picture, face) in enumerate(zip(pictures, faces, strict=True)):
             try:
-                frames = reconstruct_frames(
-                    [picture], face.points[None], self._params, batch_size=1
-                )
+                align(five_points(face.points), *picture.shape[:2])
+                rows.append(row)
             except AlignmentError as error:
-                readings.append(f"no alignment: {error}")
-                continue
+                readings[row] = f"no alignment: {error}"
+        if rows:
+            points = np.stack([faces[row].points for row in rows])
+            frames = reconstruct_frames([pictures[row] for row in rows], points, self._params)
             found = frames.parameters()
-            pose = np.concatenate([found.rotation[0], found.translation[0]])
-            readings.append({"expression": np.asarray(found.expression[0]), "pose": pose})
+            poses = np.concatenate([found.rotation, found.translation], axis=-1)
+            for row, expression, pose in zip(rows, found.expression, poses, strict=True):
+                readings[row] = {"expression": np.asarray(expression), "pose": pose}
         return readings

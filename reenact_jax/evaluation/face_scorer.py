@@ -4,6 +4,7 @@ The same detector looks at results and at real pictures. A picture in which it f
 number and gives the reason; nothing stands in for it.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,12 +36,19 @@ class FaceScorer:
         self._readers, self._landmarker = list(readers), landmarker
 
     def describe(self) -> dict[str, Any]:
-        result: dict[str, Any] = {"metrics": {}, "weights": [], "distances": {}, "readers": []}
+        result: dict[str, Any] = {
+            "metrics": {},
+            "weights": [dataclasses.asdict(self._landmarker.provenance)],
+            "distances": {},
+            "warnings": [],
+            "readers": [],
+        }
         for reader in self._readers:
             own = reader.describe()
             result["metrics"] |= {name: one.text for name, one in reader.comparisons.items()}
             result["weights"] += own.get("weights", [])
             result["distances"] |= own.get("distances", {})
+            result["warnings"] += own.get("warnings", [])
             result["readers"].append(own)
         return result
 
@@ -98,16 +106,26 @@ def _compared(
     references: list[bytes],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers and reasons of a batch, (B,) each."""
-    values, reasons = [], []
-    for result, reference in zip(results, references, strict=True):
+    values, reasons = np.full(len(results), np.nan), []
+    rows, firsts, seconds = [], [], []
+    for row, (result, reference) in enumerate(zip(results, references, strict=True)):
         first, second = readings.get(result, NO_FACE), readings.get(reference, NO_FACE)
         if isinstance(first, str) or isinstance(second, str):
-            values.append(np.nan)
             reasons.append(f"result: {first}" if isinstance(first, str) else f"real: {second}")
-        else:
-            values.append(comparison.compare(first[comparison.reading], second[comparison.reading]))
-            reasons.append("")
-    return np.array(values, np.float64), np.array(reasons, dtype="U200")
+            continue
+        reasons.append("")
+        rows.append(row)
+        firsts.append(first[comparison.reading])
+        seconds.append(second[comparison.reading])
+    if rows:  # all at once: a call of JAX for each pair would cost more than the readings
+        values[rows] = comparison.compare(*_filled_up(firsts, seconds, len(results)))[: len(rows)]
+    return values, np.array(reasons, dtype="U200")
+
+
+def _filled_up(firsts: list, seconds: list, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both stacked, the last one repeated up to `count` rows: one shape, so one program."""
+    missing = count - len(firsts)
+    return tuple(np.stack([*part, *[part[-1]] * missing]) for part in (firsts, seconds))
 
 
 def _stacked(

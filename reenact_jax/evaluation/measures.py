@@ -144,6 +144,12 @@ def _csim() -> Reader:
         lambda points: np.asarray(five_points(points), np.float32),
         weights,
         arcface.NUM_FEATURES,
+        warnings=[]
+        if weights.official == arcface.MS1MV3
+        else [
+            f"csim is by {weights.file}, not by {arcface.MS1MV3} (MS1MV3): cosines of different "
+            "weights cannot be compared, nor with the paper's"
+        ],
     )
 
 
@@ -158,6 +164,8 @@ def _csim_dlib() -> Reader:
         weights,
         dlib_face.NUM_FEATURES,
         ("fd_dlib", "Frechet distance of dlib's 128 embedding features, float64; not an FID"),
+        remark="; values crowd near 1: of real clips 0.98 is the same person a moment later and "
+        "0.85 somebody else (distributions and AUC in docs/metrics.md)",
     )
 
 
@@ -168,7 +176,8 @@ def _motion() -> Reader:
 
 
 def _open_motion() -> Reader:
-    return FitReader(load_face_model("ict", _first("ict_facekit.npz")))
+    path = _first("ict_facekit.npz")
+    return FitReader(load_face_model("ict", path), path)
 
 
 # Name of a measure -> what makes it: of whole pictures, and of faces that have to be found.

@@ -75,7 +75,8 @@ class InceptionFeatures:
         }
 
     def score(self, batch: PictureBatch) -> Scores:
-        sets = batch.methods | {name: batch.real[name] for name in ("source", "driving")}
+        real = ("source", "driving") if batch.real_features else ()
+        sets = batch.methods | {name: batch.real[name] for name in real}
         features = {
             f"{name}/{INCEPTION}": np.asarray(_inception(self._params, pictures))
             for name, pictures in sets.items()

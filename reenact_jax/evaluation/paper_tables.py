@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reenact_jax import metrics
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.protocols import PROTOCOLS
+from reenact_jax.pretrained import arcface
 
+# In place of a variant, for pictures that this project has not made.
+OTHER_CODE = "other code"
 PUBLISHED = Path(__file__).with_name("published.json")
+SCHEMA = Path(metrics.__file__).with_name("metrics.schema.json")
 
 # The paper's columns, and what stands beside them where the files of the paper's are not at hand.
 # Name -> (heading, whether more is better).
@@ -68,19 +73,42 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """
     try:
         report = json.loads(Path(path).read_text())
-        complete = {"protocol", "metrics", "baselines", "absent", "config"} <= report.keys()
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected a file of scripts/eval.py, found {error}") from error
-    if not complete:
+    missing = _missing(report, json.loads(SCHEMA.read_text()), "")
+    if missing is None and "network" in report["config"]:
+        try:
+            ablation_name(report)
+        except (KeyError, TypeError) as error:
+            missing = f"config.network: {error}"
+    if missing is not None:
         raise UserError(
-            f"{path}: expected a file of this version's scripts/eval.py, found another JSON file: "
-            "score the run again"
+            f"{path}: expected a file of this version's scripts/eval.py, found a JSON file without "
+            f"{missing}: score the run again"
         )
     return report
 
 
+def _missing(value: Any, schema: dict[str, Any], where: str) -> str | None:
+    """The first part that the schema requires of an object, or of one in it, and is not there."""
+    if schema.get("type") != "object":
+        return None
+    if not isinstance(value, dict):
+        return f"{where or 'an object'} {{...}}"
+    for key in schema.get("required", []):
+        if key not in value:
+            return f"{where}{key}"
+    for key, inner in schema.get("properties", {}).items():
+        if key in value:
+            if (found := _missing(value[key], inner, f"{where}{key}.")) is not None:
+                return found
+    return None
+
+
 def ablation_name(report: dict[str, Any]) -> str:
     """Which row of Table 3 a run is, by the switches of its configuration."""
+    if "network" not in report["config"]:
+        return OTHER_CODE
     network = report["config"]["network"]
     switches = {
         "FG": network["flow_guidance"],
@@ -164,10 +192,16 @@ def _report_rows(report: dict[str, Any], kind: str, *, ablation: bool) -> list[R
     if not all(protocol["transfer"].values()):
         given = [name for name, on in protocol["transfer"].items() if on]
         note += f", {' and '.join(given) or 'nothing transferred'} alone"
+    foreign = [
+        one["file"]
+        for one in report["weights"]
+        if one["network"] == arcface.NETWORK and one["official"] != arcface.MS1MV3
+    ]
+    if foreign:
+        note += f"; CSIM by {foreign[0]}, not comparable with the paper's"
     name = ablation_name(report)
-    methods = {
-        f"{protocol['run']} ({name})" if not ablation else name + " (ours)": report["metrics"]
-    }
+    ours = ablation and name != OTHER_CODE
+    methods = {name + " (ours)" if ours else f"{protocol['run']} ({name})": report["metrics"]}
     if not ablation:
         methods |= {f"{base} ({protocol['run']})": n for base, n in report["baselines"].items()}
     return [

@@ -10,6 +10,7 @@ import numpy as np
 from reenact_jax import image_ops
 from reenact_jax.data.truth_masks import TruthMasks
 from reenact_jax.evaluation.pair_table import FACE, FRAME, HIDDEN, MODEL, VISIBLE
+from reenact_jax.evaluation.predictions import Predictions
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.guidance import Guidance
 from reenact_jax.inference.run import TrainedRun
@@ -33,6 +34,7 @@ class PictureBatch:
       has_target, valid: bool (B,); rows that are not valid fill the batch up.
       pair_id, kind: lists of str.
       source, driving: FaceParameters with NumPy leaves (B, K).
+      real_features: whether features of the real pictures are wanted; off where they are known.
     """
 
     methods: dict[str, np.ndarray]
@@ -44,6 +46,7 @@ class PictureBatch:
     kind: list[str]
     source: FaceParameters
     driving: FaceParameters
+    real_features: bool = True
 
 
 @jax.jit
@@ -61,7 +64,7 @@ def baseline_images(source_images: jax.Array, guidance: Guidance) -> dict[str, j
 
 
 def make_pictures(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     batch: dict,
     truth: TruthMasks | None,
     **transfer: bool,
@@ -69,14 +72,17 @@ def make_pictures(
     """Runs the model on a batch of `pair_batches`.
 
     Args:
-      run: the trained run.
+      run: the trained run, or pictures that other code has made.
       batch: the pairs.
       truth: their true masks; None takes face and occlusion of the guidance instead.
       **transfer: switches of `TrainedRun.reenact`.
     """
-    images, guidance = run.reenact(
-        batch["source_image"], batch["source"], batch["driving"], **transfer
-    )
+    if isinstance(run, Predictions):
+        images, guidance = run.answer(batch, **transfer)
+    else:
+        images, guidance = run.reenact(
+            batch["source_image"], batch["source"], batch["driving"], **transfer
+        )
     candidates = {MODEL: images} | baseline_images(batch["source_image"], guidance)
     real = {name: batch[f"{name}_image"] for name in REAL}
     saved: Callable = lambda tree: jax.device_get({k: as_saved(v) for k, v in tree.items()})  # noqa: E731

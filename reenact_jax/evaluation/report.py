@@ -19,6 +19,7 @@ from reenact_jax.evaluation.distances import picture_distances
 from reenact_jax.evaluation.face_scorer import NOISE_FLOOR
 from reenact_jax.evaluation.pair_table import FACE, FRAME, HIDDEN, MODEL, VISIBLE, PairTable
 from reenact_jax.evaluation.pictures import BASELINES
+from reenact_jax.evaluation.predictions import Predictions
 from reenact_jax.evaluation.protocols import OWN, PROTOCOLS, Protocol, protocol_warnings
 from reenact_jax.evaluation.scorers import MIN_REGION_SHARE, ImageScorer, Scorer
 from reenact_jax.evaluation.scoring import ScoredPairs, score_pairs
@@ -57,7 +58,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
@@ -65,6 +66,7 @@ def evaluate(
     protocol: Protocol = PROTOCOLS[OWN],
     kind: str | None = None,
     parts_dir: str | Path | None = None,
+    reference_dir: str | Path | None = None,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
     progress: bool = True,
@@ -72,8 +74,8 @@ def evaluate(
     """Scores a list of pairs and says how.
 
     Args:
-      run, pairs, scorers, parts_dir, transfer_pose, transfer_expression, progress: see
-        `score_pairs`.
+      run, pairs, scorers, parts_dir, reference_dir, transfer_pose, transfer_expression, progress:
+        see `score_pairs`.
       absent: metric -> why it is not among the scorers.
       protocol: whose protocol this is; its kind is not looked at.
       kind: `self` or `cross` for pairs of that kind alone; None for all.
@@ -87,6 +89,7 @@ def evaluate(
         scorers=scorers,
         kind=kind,
         parts_dir=parts_dir,
+        reference_dir=reference_dir,
         transfer_pose=transfer_pose,
         transfer_expression=transfer_expression,
         progress=progress,
@@ -95,7 +98,7 @@ def evaluate(
 
 
 def make_report(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     scored: ScoredPairs,
     scorers: Sequence[Scorer],
@@ -104,11 +107,12 @@ def make_report(
 ) -> dict[str, Any]:
     """The report of pairs that have been scored."""
     table, config = scored.table, run.config
+    foreign = isinstance(run, Predictions)
     methods = [MODEL, *BASELINES]
     summaries = {method: summarise_method(table, method) for method in methods}
     floor = summarise_method(table, NOISE_FLOOR)
     descriptions = [scorer.describe() for scorer in scorers]
-    distances, definitions, warnings = picture_distances(table, methods, descriptions)
+    distances, definitions, warnings = picture_distances(scored.moments, methods, descriptions)
     means = {method: summary.means | distances[method] for method, summary in summaries.items()}
     measured = {name: text for one in descriptions for name, text in one["metrics"].items()}
     return {
@@ -132,11 +136,13 @@ def make_report(
             "image_size": config.image_size,
             "resize": _resize(pairs.info.image_size, config.image_size),
             "stored_frames": scored.codec,
-            "prediction": "rounded to 8 bits, not compressed",
+            "prediction": "PNG files of other code"
+            if foreign
+            else "rounded to 8 bits, not compressed",
             "pairs": pairs.list_hash,
             "run": config.name,
             "step": run.step,
-            "vgg_weights": config.loss.vgg_weights,
+            "vgg_weights": "not known" if foreign else config.loss.vgg_weights,
             "guidance": dataclasses.asdict(config.guidance),
         },
         "metrics": means[MODEL],
@@ -154,7 +160,7 @@ def make_report(
             *warnings,
         ],
         "checkpoint": {"step": run.step, "params": scored.facts["params"]},
-        "config": dataclasses.asdict(config),
+        "config": run.facts() if foreign else dataclasses.asdict(config),
         "versions": versions(),
         "machine": machine(),
         "speed": {
@@ -218,6 +224,7 @@ def _warnings(
             if failed > 0.05 * of and name.split("_")[-1] not in (FACE, VISIBLE, HIDDEN):
                 warnings.append(f"{method} {name}: no number for {failed} of {of} pairs")
     for description in descriptions:
+        warnings += description.get("warnings", [])
         for weights in description.get("weights", []):
             if not weights["known"]:
                 warnings.append(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.data.pose_difference import pose_difference
 from reenact_jax.data.truth_masks import TruthMasks, read_truth
 from reenact_jax.errors import UserError
+from reenact_jax.evaluation.distances import RealSets, SetMoments, networks
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, PairTable, join_tables
 from reenact_jax.evaluation.parts import content_key, params_hash, read_part, write_part
 from reenact_jax.evaluation.pictures import make_pictures
+from reenact_jax.evaluation.predictions import Predictions
 from reenact_jax.evaluation.scorers import ImageScorer, Scorer, Scores
 from reenact_jax.inference.run import TrainedRun
+from reenact_jax.metrics.frechet import Moments
 
 # Pairs in a file: what a kill may cost.
 _PART = 64
@@ -36,6 +39,8 @@ class ScoredPairs:
       facts: what decided the numbers (JSON): run, pairs, scorers.
       masks: where the regions come from, `truth` or `guidance`.
       codec: of the stored frames, `png` or `jpg`.
+      moments: `KIND/SET/NETWORK` -> moments of features, of results and real pictures; the table
+        itself has no features.
       seconds: time of this call, without what was read from finished parts.
       num_scored: pairs scored in this call; the others were read.
     """
@@ -44,17 +49,19 @@ class ScoredPairs:
     facts: dict[str, Any]
     masks: str
     codec: str
+    moments: dict[str, Moments]
     seconds: float
     num_scored: int
 
 
 def score_pairs(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     *,
     scorers: Sequence[Scorer] = (ImageScorer(),),
     kind: str | None = None,
     parts_dir: str | Path | None = None,
+    reference_dir: str | Path | None = None,
     transfer_pose: bool = True,
     transfer_expression: bool = True,
     progress: bool = True,
@@ -73,13 +80,15 @@ def score_pairs(
         cross.pose_bins(), cross.pairs["source_identity"]
 
     Args:
-      run: the trained run.
+      run: the trained run, or pictures that other code has made.
       pairs: of `open_pairs` or `open_listed_pairs`.
       scorers: what is measured.
       kind: `self` or `cross` for pairs of that kind alone; None for all.
       parts_dir: folder for finished parts of 64 pairs. The same call goes on after the last one,
         and a finished one is read; parts of other parameters, pairs or scorers are not. None keeps
         nothing.
+      reference_dir: folder for the moments of the real pictures' features, which are made once for
+        all runs; None keeps nothing.
       transfer_pose, transfer_expression: off for disentangled reenactment; pictures then have no
         true masks, and a true answer only where the pairs are `disentangled.PartialAnswers`.
       progress: show a bar with pairs per second and the time left.
@@ -106,11 +115,15 @@ def score_pairs(
     batch_size = run.config.evaluate.batch_size
     size = batch_size * max(1, _PART // batch_size)
     folder = None if parts_dir is None else Path(parts_dir) / content_key(facts)
+    real_sets = _real_sets(reference_dir, facts, [pairs.kind(i) for i in chosen])
+    known = real_sets.load() if real_sets else None
+    moments = SetMoments(known)
 
     def score(batch: dict) -> PairTable:
         if not answered:
             batch = batch | {"has_target": np.zeros_like(batch["has_target"])}
         pictures = make_pictures(run, batch, truth, **transfer)
+        pictures = dataclasses.replace(pictures, real_features=known is None)
         found = [scorer.score(pictures) for scorer in scorers]
         shares = {f"{name}_share": pictures.regions[name].mean((1, 2)) for name in (FACE, HIDDEN)}
         return _table(found, {"has_target": batch["has_target"]} | shares).rows(batch["valid"])
@@ -122,7 +135,14 @@ def score_pairs(
         None if folder is None else folder / f"part-{number:05d}.npz"
         for number in range(len(parts))
     ]
-    tables = [_finished(path, part) for path, part in zip(paths, parts, strict=True)]
+    wanted = () if known else _real_columns(networks(facts["scorers"]))
+    tables: list[PairTable | None] = []
+    for path, part in zip(paths, parts, strict=True):
+        table = _finished(path, part, wanted)
+        if table is not None:
+            moments.add(table)
+            table = dataclasses.replace(table, features={})
+        tables.append(table)
     num_read = sum(0 if table is None else len(table) for table in tables)
     started = time.perf_counter()
     with tqdm(
@@ -141,12 +161,17 @@ def score_pairs(
             table = dataclasses.replace(table, pairs=part.about(persons, truth) | table.pairs)
             if path is not None:
                 write_part(path, table)
-            tables[number] = table
+            moments.add(table)
+            tables[number] = dataclasses.replace(table, features={})
+    found = moments.all()
+    if real_sets and not known:
+        real_sets.save(found)
     return ScoredPairs(
         table=join_tables(tables),
         facts=facts,
         masks=facts["masks"],
         codec=frames.codec,
+        moments=found,
         seconds=time.perf_counter() - started,
         num_scored=len(chosen) - num_read,
     )
@@ -188,13 +213,29 @@ class SomePairs(Sequence):
         return {name: np.asarray(column) for name, column in columns.items()}
 
 
-def _finished(path: Path | None, part: SomePairs) -> PairTable | None:
+def _finished(path: Path | None, part: SomePairs, wanted: Collection[str]) -> PairTable | None:
     table = None if path is None else read_part(path)
-    return table if table is not None and len(table) == len(part) else None
+    whole = table is not None and len(table) == len(part) and table.features.keys() >= {*wanted}
+    return table if whole else None
+
+
+def _real_columns(networks: Collection[str]) -> list[str]:
+    return [f"{real}/{network}" for network in networks for real in ("source", "driving")]
+
+
+def _real_sets(
+    folder: str | Path | None, facts: dict[str, Any], kinds: list[str]
+) -> RealSets | None:
+    found = networks(facts["scorers"])
+    if folder is None or not found:
+        return None
+    made_of = {name: facts[name] for name in ("pairs", "kind", "content", "image_size")}
+    of = [one for one in facts["scorers"] if one.get("distances")]
+    return RealSets(Path(folder), sorted({*kinds}), list(found), made_of | {"scorers": of})
 
 
 def _facts(
-    run: TrainedRun,
+    run: TrainedRun | Predictions,
     pairs: PairDataset,
     scorers: Sequence[Scorer],
     transfer: dict[str, bool],

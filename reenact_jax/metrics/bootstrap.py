@@ -50,32 +50,13 @@ def bootstrap_mean(
     """Interval of the mean over pairs.
 
     Args:
-      scores: of N pairs.
+      scores: of N pairs; or differences of two methods on the same pairs, which are then paired.
       identities: (N,) the person that each pair belongs to (of cross pairs: the source's).
       seed: the same seed gives the same interval.
       num_resamples: how often the identities are drawn.
       level: in (0, 1).
     """
     return _interval(scores.values, identities, seed, num_resamples, level)
-
-
-def bootstrap_difference(
-    first: Scores,
-    second: Scores,
-    identities: Sequence[str] | np.ndarray,
-    *,
-    seed: int = 0,
-    num_resamples: int = NUM_RESAMPLES,
-    level: float = LEVEL,
-) -> Interval:
-    """Interval of the mean of first minus second, of two methods on the same N pairs.
-
-    Pairs that one of the two has no value for are counted as missing and not compared.
-    Arguments as for `bootstrap_mean`.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"expected scores of the same pairs, found {len(first)} and {len(second)}")
-    return _interval(first.values - second.values, identities, seed, num_resamples, level)
 
 
 def _interval(

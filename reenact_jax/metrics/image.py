@@ -4,35 +4,13 @@ A mask (B, H, W, 1) of 0 and 1 restricts a metric to the pixels with 1. A pair w
 gives NaN, not a number that could enter a mean unnoticed.
 """
 
-from collections.abc import Iterable
-
 import jax
 import jax.numpy as jnp
-import numpy as np
-
-from reenact_jax.errors import UserError
 
 _SSIM_SIGMA = 1.5
 _SSIM_RADIUS = 5  # an 11-pixel window: sigma 1.5 truncated at 3.5 sigma
 _SSIM_UNIFORM_RADIUS = 3
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
-
-
-def stack_images(images: Iterable[np.ndarray], names: Iterable[str]) -> np.ndarray:
-    """Pictures (H, W, C) of one resolution as a batch (N, H, W, C).
-
-    Raises:
-      UserError: if they are of different sizes: nothing is resized here, because that would change
-        every metric.
-    """
-    images, names = [np.asarray(image) for image in images], list(names)
-    for image, name in zip(images, names, strict=True):
-        if image.shape != images[0].shape:
-            raise UserError(
-                f"expected pictures of one resolution, found {names[0]} with {images[0].shape} and "
-                f"{name} with {image.shape}: bring them to one size before scoring"
-            )
-    return np.stack(images)
 
 
 def l1(prediction: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:

@@ -25,6 +25,9 @@ INPUT_SIZE = 112
 # Blocks and channels of the four stages.
 STAGES = ((3, 64), (4, 128), (14, 256), (3, 512))
 NUM_FEATURES = 512
+NETWORK = "ArcFace's iresnet50"
+# The published weights that CSIM is taken to be made with; cosines of others cannot be compared.
+MS1MV3 = "backbone.pth"
 EPSILON = 1e-5
 
 _FINAL_SIZE = INPUT_SIZE // 16
@@ -176,8 +179,8 @@ def _foreign(arrays: dict[str, np.ndarray]) -> str | None:
 
 
 FILE = NetworkFile(
-    network="ArcFace's iresnet50",
-    official=("backbone.pth", "w600k_r50.onnx"),
+    network=NETWORK,
+    official=(MS1MV3, "w600k_r50.onnx"),
     shapes=iresnet_shapes(),
     readers={".onnx": read_iresnet_onnx},
     foreign=_foreign,

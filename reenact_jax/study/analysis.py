@@ -36,9 +36,11 @@ def mean(values: np.ndarray, identities: np.ndarray) -> Estimate:
     """Mean over seeds and pairs.
 
     Args:
-      values: (S, N).
+      values: (S, N); of no pair at all the estimate is NaN.
       identities: (N,) person of each pair.
     """
+    if not len(identities):
+        return Estimate(np.nan, np.nan, np.nan)
     there = np.isfinite(values)
     totals = _by_person(np.where(there, values, 0.0), identities)
     counts = _by_person(there.astype(np.float64), identities)
@@ -64,8 +66,10 @@ def slope(values: np.ndarray, degrees: np.ndarray, identities: np.ndarray) -> Es
     def fit(n, sx, sy, sxx, sxy):
         return (n * sxy - sx * sy) / (n * sxx - sx * sx)
 
-    value = float(fit(*(part.sum() for part in sums)))
-    return _estimate(value, fit(*(np.einsum("dp,sp,ds->d", people, s, seeds) for s in sums)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # draws of one person at one angle
+        value = float(fit(*(part.sum() for part in sums)))
+        drawn = fit(*(np.einsum("dp,sp,ds->d", people, s, seeds) for s in sums))
+    return _estimate(value, drawn)
 
 
 def _by_person(values: np.ndarray, identities: np.ndarray) -> np.ndarray:

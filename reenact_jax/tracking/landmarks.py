@@ -13,6 +13,7 @@ import numpy as np
 
 from reenact_jax.errors import UserError
 from reenact_jax.pretrained import registry
+from reenact_jax.pretrained.network_files import provenance
 
 ASSET = registry.BY_NAME["face_landmarker.task"]
 
@@ -82,7 +83,11 @@ def find_asset(path: str | os.PathLike | None = None) -> Path:
 
 
 class FaceLandmarker:
-    """Finds faces in pictures. A context manager; pictures are treated independently."""
+    """Finds faces in pictures. A context manager; pictures are treated independently.
+
+    Attributes:
+      provenance: of the model file.
+    """
 
     def __init__(self, asset: str | os.PathLike | None = None):
         """
@@ -94,6 +99,7 @@ class FaceLandmarker:
             not installed.
         """
         asset = find_asset(asset)
+        self.provenance = provenance("MediaPipe's face landmarker", (ASSET.name,), asset)
         try:
             import mediapipe
             from mediapipe.tasks.python.core.base_options import BaseOptions

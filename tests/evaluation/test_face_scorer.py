@@ -1,13 +1,17 @@
 """Measures of faces, with a detector and a reader that are known: who is compared with whom."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from reenact_jax.evaluation.face_readers import Comparison, LandmarkReader
+from reenact_jax.evaluation import face_readers, measures
+from reenact_jax.evaluation.face_readers import Comparison, DengReader, LandmarkReader
 from reenact_jax.evaluation.face_scorer import NOISE_FLOOR, FaceScorer
 from reenact_jax.evaluation.pictures import PictureBatch
 from reenact_jax.evaluation.summary import UNKNOWN_ANSWER
 from reenact_jax.metrics.noise_floor import SHIFTS
+from reenact_jax.pretrained.network_files import Provenance
 from reenact_jax.tracking.landmarks import Landmarks
 from reenact_jax.tracking.picture_fit import NO_FACE
 
@@ -22,6 +26,8 @@ def picture(level, column=0):
 
 
 class Detector:
+    provenance = Provenance("a detector", "faces.task", "1" * 64, None, None, True)
+
     def __init__(self):
         self.looked_at = 0
 
@@ -36,9 +42,9 @@ class LevelReader:
 
     features = {"level": 1}
     comparisons = {
-        "from_source": Comparison("", "level", "source", lambda a, b: float((a - b)[0])),
-        "from_driver": Comparison("", "level", "driving", lambda a, b: float((a - b)[0])),
-        "from_answer": Comparison("", "level", "target", lambda a, b: float((a - b)[0])),
+        "from_source": Comparison("", "level", "source", lambda a, b: (a - b)[:, 0]),
+        "from_driver": Comparison("", "level", "driving", lambda a, b: (a - b)[:, 0]),
+        "from_answer": Comparison("", "level", "target", lambda a, b: (a - b)[:, 0]),
     }
 
     def describe(self):
@@ -114,12 +120,50 @@ def test_a_picture_is_looked_at_once(scored):
     assert detector.looked_at < 4 * 6
 
 
+def test_the_detectors_file_is_among_the_weights():
+    described = FaceScorer([LevelReader()], Detector()).describe()
+    assert [one["file"] for one in described["weights"]] == ["faces.task"]
+
+
+def test_csim_by_other_weights_than_the_papers_warns(monkeypatch):
+    monkeypatch.setattr(measures, "_first", lambda *names: names[-1])
+    for official in ("w600k_r50.onnx", "backbone.pth"):
+        weights = Provenance("ArcFace", official, "0" * 64, None, official, True)
+        monkeypatch.setattr(measures.arcface, "load_arcface", lambda path, w=weights: ({}, w))
+        said = measures._csim().describe()["warnings"]
+        assert any("cannot be compared" in one for one in said) == (official == "w600k_r50.onnx")
+
+
+def test_deng_regresses_a_batch_at_once_and_names_what_cannot_be_aligned(monkeypatch):
+    calls = []
+
+    class Frames:
+        def __init__(self, levels):
+            self._levels = np.float32(levels)[:, None]
+
+        def parameters(self):
+            kinds = ("expression", "rotation", "translation")
+            return SimpleNamespace(**{name: self._levels for name in kinds})
+
+    def reconstruct(frames, points, params):
+        calls.append(len(frames))
+        return Frames([frame[0, 0, 0] for frame in frames])
+
+    monkeypatch.setattr(face_readers, "reconstruct_frames", reconstruct)
+    points = np.random.default_rng(0).uniform(60, 160, (478, 2)).astype(np.float32)
+    faces = [Landmarks(p, {}) for p in (points, np.full_like(points, np.nan), points)]
+    pictures = [np.full((224, 224, 3), level, np.uint8) for level in (1, 2, 3)]
+    first, second, third = DengReader({}, []).read(pictures, faces)
+    assert calls == [2] and second.startswith("no alignment")
+    assert first["expression"] == [1] and third["pose"].tolist() == [3, 3]
+
+
 def test_landmarks_of_one_picture_are_no_distance_apart():
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 100, (68, 2)).astype(np.float32)
     moved = points + np.float32([3.0, 4.0])
     outer = np.linalg.norm(points[36] - points[45])
     for name, comparison in LandmarkReader.comparisons.items():
-        assert comparison.compare(points, points) == 0
-        expected = 5.0 / outer if name == "landmark_distance" else 0.0
-        np.testing.assert_allclose(comparison.compare(moved, points), expected, atol=1e-5)
+        expected = 5.0 / outer if name == "normalised_landmark_distance" else 0.0
+        found = comparison.compare(np.stack([points, moved]), np.stack([points, points]))
+        np.testing.assert_allclose(found, [0.0, expected], atol=1e-5)

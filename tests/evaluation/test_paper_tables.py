@@ -1,6 +1,7 @@
 """Tables beside the paper's numbers; what is not there is a dash with a reason."""
 
 import copy
+import functools
 import json
 import re
 
@@ -13,6 +14,7 @@ from reenact_jax.evaluation.paper_tables import PUBLISHED, read_report, tables_m
 from reenact_jax.evaluation.pose_plot import draw_pose_plot
 from reenact_jax.evaluation.report import evaluate
 from reenact_jax.media import read_image
+from reenact_jax.pretrained import arcface
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,37 @@ def test_a_file_of_something_else_is_refused(tmp_path):
             read_report(path)
     with pytest.raises(UserError, match="expected a file of"):
         read_report(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    "lost", ["counts", "protocol.transfer", "dataset.specification", "config.network.reenactment"]
+)
+def test_a_file_of_another_version_is_refused_by_what_it_lacks(report, tmp_path, lost):
+    path, other = tmp_path / "metrics.json", copy.deepcopy(report)
+    path.write_text(json.dumps(report))
+    assert read_report(path) == report
+    *folders, leaf = lost.split(".")
+    functools.reduce(lambda part, key: part[key], folders, other).pop(leaf)
+    path.write_text(json.dumps(other))
+    with pytest.raises(UserError, match=f"without {folders[0] if len(folders) > 1 else lost}"):
+        read_report(path)
+
+
+def test_csim_by_other_weights_than_the_papers_has_a_footnote(report):
+    weights = {"network": arcface.NETWORK, "file": "w600k_r50.onnx", "sha256": "0" * 64}
+    note = "CSIM by w600k_r50.onnx, not comparable with the paper's"
+    for official in ("w600k_r50.onnx", "backbone.pth"):
+        file = celebv(report, flow=True, occlusion=True, synthesis=True, csim=0.6)
+        file["weights"] = [weights | {"official": official, "known": True}]
+        assert (note in tables_markdown([file])) == (official != "backbone.pth")
+
+
+def test_pictures_of_other_code_are_no_variant(report):
+    file = celebv(report, flow=True, occlusion=True, synthesis=True, csim=0.6)
+    file["config"] = {"name": "theirs", "image_size": 64, "guidance": {}}
+    file["protocol"]["run"] = "theirs"
+    third = table(tables_markdown([file]), "Table 3")
+    assert "| theirs (other code) [" in third and "(ours)" not in third
 
 
 def test_the_plot_has_the_means_of_the_bins(report, tmp_path):

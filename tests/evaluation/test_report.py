@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from reenact_jax import metrics
+from reenact_jax.errors import UserError
+from reenact_jax.evaluation.distances import SetMoments
 from reenact_jax.evaluation.pair_table import MODEL, PairTable
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.evaluation.protocols import PROTOCOLS
@@ -128,6 +130,59 @@ def test_distances_of_few_pictures_come_with_a_warning(report):
     assert report["baselines"]["copy_source"]["self/fd_pixels_to_source"] < 1e-6
     assert any("covariance is singular" in warning for warning in report["warnings"])
     assert "to the driving frames (self)" in report["protocol"]["metrics"]["fd_pixels"]
+
+
+def test_features_of_the_real_pictures_are_made_once_for_all_runs(copier, pairs, tmp_path):
+    class Counting(Invented):
+        wanted: list[bool] = []
+
+        def score(self, batch):
+            self.wanted.append(batch.real_features)
+            found = super().score(batch)
+            if not batch.real_features:
+                for name in ("source", "driving"):
+                    del found.features[f"{name}/pixels"]
+            return found
+
+    def fd(params, reference):
+        run = dataclasses.replace(copier, params={"of": np.full(1, params)})
+        report = evaluate(
+            run,
+            pairs,
+            scorers=(Counting(),),
+            parts_dir=tmp_path / "parts",
+            reference_dir=reference,
+            progress=False,
+        ).report
+        return {name: value for name, value in report["metrics"].items() if "fd_" in name}
+
+    first = fd(0.0, tmp_path / "reference")
+    again = fd(1.0, tmp_path / "reference")
+    assert Counting.wanted == [True, False]
+    assert len(first) == 4 and again == pytest.approx(first)
+    # Its parts lack the real pictures: without the files they are scored again.
+    assert fd(1.0, tmp_path / "other") == pytest.approx(first)
+    assert Counting.wanted == [True, False, True]
+    (tmp_path / "reference").joinpath(next((tmp_path / "reference").iterdir())).write_bytes(b"")
+    with pytest.raises(UserError, match="delete it and score again"):
+        fd(2.0, tmp_path / "reference")
+
+
+def test_moments_of_parts_are_those_of_the_whole():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(5000, 3)).astype(np.float32)
+    features[7] = np.nan
+    kinds = np.where(np.arange(5000) < 3000, "cross", "self")
+    gathered = SetMoments({"self/driving/net": "known"})
+    for part in np.array_split(np.arange(5000), 60):
+        columns = {"model/net": features[part], "driving/net": features[part]}
+        gathered.add(PairTable({"pair_id": part, "kind": kinds[part]}, {}, {}, columns))
+    found = gathered.all()
+    assert found.pop("self/driving/net") == "known"
+    assert set(found) == {"cross/model/net", "self/model/net", "cross/driving/net"}
+    cross = features[:3000][np.isfinite(features[:3000]).all(axis=1)]
+    assert found["cross/model/net"].count == 2999
+    np.testing.assert_allclose(found["cross/model/net"].covariance, np.cov(cross.T), atol=1e-6)
 
 
 def test_pairs_of_one_kind_are_scored_alone(copier, pairs):

@@ -67,5 +67,10 @@ def test_the_slope_is_that_of_least_squares():
 
 
 def test_a_region_that_no_pair_has_gives_no_number():
-    estimate = analysis.mean(np.full((1, 14), np.nan), PEOPLE)
-    assert np.isnan([estimate.value, estimate.low, estimate.high]).all()
+    no_bin = np.zeros(14, bool)
+    for values, people in (
+        (np.full((1, 14), np.nan), PEOPLE),
+        (np.ones((2, 14))[:, no_bin], PEOPLE[no_bin]),
+    ):
+        estimate = analysis.mean(values, people)
+        assert np.isnan([estimate.value, estimate.low, estimate.high]).all()

@@ -6,8 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import jsonschema
 import numpy as np
 import pytest
@@ -17,23 +15,13 @@ from reenact_jax.data.frames import open_pairs
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.parts import read_part
 from reenact_jax.study.facts import check_facts, read_facts
-from reenact_jax.study.reader import Reader, ReaderNetwork, save_reader, true_numbers
 from reenact_jax.study.scoring import ScoringJob, score_job
 from reenact_jax.study.tolerance import WrongPerson
 from reenact_jax.study.training import TrainingJob, is_trained
+from tests.helpers.blank_reader import write_reader
 from tests.helpers.tiny import DATASET, tiny_config
 
 SCHEMA = json.loads(Path(metrics.__file__).with_name("metrics.schema.json").read_text())
-
-
-def write_reader(path: Path, pairs, seed: int) -> None:
-    """A reader that has learned nothing; its readings are numbers all the same."""
-    faces = jax.tree.map(lambda *rows: np.stack(rows), *[pair["source"] for pair in pairs])
-    widths = tuple(part.shape[1] for part in true_numbers("light", faces).values())
-    network = ReaderNetwork(sum(widths))
-    params = network.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))["params"]
-    mean, scale = np.zeros(sum(widths)), np.ones(sum(widths))
-    save_reader(path, Reader(jax.tree.map(np.asarray, params), mean, scale, widths))
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,16 @@ def first_moments(state):
     return parallel.unreplicate(state).opt_state[0].mu
 
 
+def test_parameters_and_moments_stay_float32_under_bfloat16(tiny_world, setting):
+    _, state, constants, batch = setting
+    half, _ = step_and_state(tiny_config(tiny_world, network__dtype="bfloat16"))
+    arguments = parallel.replicate(state), parallel.shard(batch), constants
+    after, _ = jax.eval_shape(parallel.parallelise(half), *arguments)
+    moments = after.opt_state[0]
+    kinds = {leaf.dtype for leaf in jax.tree.leaves((after.params, moments.mu, moments.nu))}
+    assert kinds == {jnp.dtype("float32")}
+
+
 def test_one_batch_is_learned(setting):
     step, state, constants, batch = setting
     state = parallel.replicate(state)
