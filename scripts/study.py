@@ -7,9 +7,9 @@
     python scripts/study.py --data-dir data --out runs/study --only report
 
 DATA_DIR has a folder of packed data for each condition, `exact` and `fitted`. OUT gets `runs/`,
-`reader.npz`, `tables/`, `tolerance/`, `leakage/`, and `report/` with tables.md, numbers.csv and
-plots. `--only report` takes the runs that are scored. A run that was trained elsewhere is scored
-like one of these if its last checkpoint lies in OUT/runs/NAME/checkpoints.
+`reader.npz`, `tables/`, `tolerance/`, `leakage/`, `occlusion/`, and `report/` with tables.md,
+numbers.csv and plots. `--only report` takes the runs that are scored. A run that was trained
+elsewhere is scored like one of these if its last checkpoint lies in OUT/runs/NAME/checkpoints.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import os
 import runpy
 from collections.abc import Collection
 from pathlib import Path
+
+import numpy as np
 
 from reenact_jax import __version__
 from reenact_jax.config import Config, from_config_dict
@@ -33,10 +35,12 @@ from reenact_jax.study import report, results
 from reenact_jax.study.facts import check_facts
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
 from reenact_jax.study.questions import (
-    LeakageJob,
-    measure_leakage,
+    Leakage,
+    OcclusionUse,
+    Question,
+    ask,
     measure_tolerance,
-    read_leakage,
+    read_answer,
     read_tolerance,
     tolerance_tables,
 )
@@ -45,11 +49,12 @@ from reenact_jax.study.scoring import ScoringJob, prepared_reader, score_all
 from reenact_jax.study.training import TrainingJob, is_trained, train_all
 
 CONFIG = Path(__file__).parents[1] / "configs" / "study.py"
-STEPS = ("reader", "train", "score", "tolerance", "leakage", "report")
+STEPS = ("reader", "train", "score", "tolerance", "leakage", "occlusion", "report")
 DATASET = "talking_heads"
 WORLD = PRESETS["v1"]
 TOLERANCE_SEEDS = range(3)
 LEAKAGE_VARIANTS = ("base", "full")
+OCCLUSION_SEEDS = range(3)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -67,6 +72,7 @@ def main(options: argparse.Namespace) -> None:
             "score": score,
             "tolerance": tolerance,
             "leakage": leakage,
+            "occlusion": occlusion,
             "report": write_report,
         }[step](options)
 
@@ -108,19 +114,31 @@ def tolerance(options: argparse.Namespace) -> None:
 
 
 def leakage(options: argparse.Namespace) -> None:
-    measure_leakage(
-        [
-            LeakageJob(
-                run_config(run, options),
-                run.workdir(options.out),
-                options.data_dir / "exact",
-                WORLD,
-                options.out / "leakage" / f"{run.name}.npz",
-            )
-            for run in trained_runs(options, LEAKAGE_VARIANTS)
-        ],
-        num_workers=options.workers,
-    )
+    ask_runs(options, "leakage", Leakage(WORLD), trained_runs(options, LEAKAGE_VARIANTS))
+
+
+def occlusion(options: argparse.Namespace) -> None:
+    runs = trained_runs(options, VARIANTS, OCCLUSION_SEEDS)
+    ask_runs(options, "occlusion", OcclusionUse(), runs)
+
+
+def ask_runs(
+    options: argparse.Namespace,
+    name: str,
+    asked: Leakage | OcclusionUse,
+    runs: Collection[StudyRun],
+) -> None:
+    questions = [
+        Question(
+            run_config(run, options),
+            run.workdir(options.out),
+            options.data_dir / "exact",
+            asked,
+            options.out / name / f"{run.name}.npz",
+        )
+        for run in runs
+    ]
+    ask(questions, num_workers=options.workers, label=name)
 
 
 def write_report(options: argparse.Namespace) -> None:
@@ -143,13 +161,13 @@ def write_report(options: argparse.Namespace) -> None:
         text += report.tolerance_markdown(levels, of_levels)
         report.plot_tolerance(folder / "tolerance.png", levels, of_levels)
         rows += of_levels
-    leaked = {
-        variant: [read_leakage(path) for path in leakage_files(out, variant)]
-        for variant in LEAKAGE_VARIANTS
-    }
-    if all(leaked.values()):
-        found = list(results.leakage_rows(leaked, leaked["base"][0]["source_identity"]))
+    if leaked := answers(out, "leakage"):
+        found = list(results.leakage_rows(leaked))
         text += "\n### Leakage: two drivers, one motion\n\n" + report.leakage_markdown(found)
+        rows += found
+    if used := answers(out, "occlusion"):
+        found = list(results.occlusion_rows(used))
+        text += "\n### What is done with the occlusion map\n\n" + report.occlusion_markdown(found)
         rows += found
     write_text(folder / "tables.md", text)
     report.write_csv(folder / "numbers.csv", rows)
@@ -159,8 +177,13 @@ def write_report(options: argparse.Namespace) -> None:
     print(f"written: {folder}/tables.md, numbers.csv, study.json and plots")
 
 
-def leakage_files(out: Path, variant: str) -> list[Path]:
-    return sorted((out / "leakage").glob(f"{variant}-*.npz"))
+def answers(out: Path, name: str) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Variant -> the answers of its runs to a question; without variants that were not asked."""
+    found = {
+        variant: [read_answer(path) for path in sorted((out / name).glob(f"{variant}-*.npz"))]
+        for variant in VARIANTS
+    }
+    return {variant: runs for variant, runs in found.items() if runs}
 
 
 def check_tables(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> None:
@@ -181,8 +204,10 @@ def check_tables(options: argparse.Namespace, scores: results.StudyScores, reade
                 of_levels = tolerance_tables(out / "tolerance").values()
                 # Their content is that of the changed pairs.
                 check_facts(itertools.chain(*of_levels), own | {"scorers": scorers})
-            leaked = [path for one in LEAKAGE_VARIANTS for path in leakage_files(out, one)]
-            check_facts(leaked, own | {"content": pairs.content})
+            asked = itertools.chain(
+                *((out / one).glob("*.npz") for one in ("leakage", "occlusion"))
+            )
+            check_facts(asked, own | {"content": pairs.content})
 
 
 def study_facts(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> dict:

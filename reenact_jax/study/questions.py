@@ -1,4 +1,4 @@
-"""Leakage and tolerance: the two questions that only a world with true answers can answer."""
+"""What is asked of trained runs beside their scores: leakage, tolerance, the use of occlusion."""
 
 import contextlib
 import dataclasses
@@ -7,21 +7,23 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reenact_jax import __version__
 from reenact_jax.config import Config
-from reenact_jax.data.frames import open_pairs
+from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.talking_heads.spec import WorldSpec
-from reenact_jax.data.truth_masks import read_truth
+from reenact_jax.data.truth_masks import TruthMasks, read_truth
 from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.parts import params_hash, read_part
 from reenact_jax.files import write_bytes, write_text
-from reenact_jax.inference.run import load_run
+from reenact_jax.inference.run import TrainedRun, load_run
 from reenact_jax.study.facts import is_of, write_facts
 from reenact_jax.study.leakage import TwoDrivers, leakage, two_drivers
+from reenact_jax.study.occlusion_use import TOLD, occlusion_use
 from reenact_jax.study.scoring import ScoringJob, check_is_final, score_all
 from reenact_jax.study.tolerance import (
     LEVELS_PX,
@@ -36,46 +38,21 @@ NUM_LEAKAGE_CASES = 200
 
 
 @dataclasses.dataclass(frozen=True)
-class LeakageJob:
-    """A trained run, the exact data of its world, and the file of the result (.npz)."""
+class Leakage:
+    """Asks for `leakage.leakage` on `num_cases` cross pairs of a world's exact data."""
 
-    config: Config
-    workdir: Path
-    data_dir: Path
     spec: WorldSpec
-    out: Path
     num_cases: int = NUM_LEAKAGE_CASES
 
+    def facts(self) -> dict[str, Any]:
+        return {"cases": self.num_cases}
 
-def leakage_job(job: LeakageJob) -> None:
-    """Measures one run, see `leakage.leakage`. What has been measured of the same parameters and
-    pairs is kept."""
-    job.out.parent.mkdir(parents=True, exist_ok=True)
-    with open(job.out.with_suffix(".log"), "w") as log, contextlib.redirect_stderr(log):
-        run = load_run(job.config, job.workdir)
-        check_is_final(run)
-        pairs = open_pairs(job.data_dir, job.config.data.name)
-        facts = {
-            "reenact-jax": __version__,
-            "params": params_hash(run.params),
-            "step": run.step,
-            "pairs": pairs.list_hash,
-            "content": pairs.content,
-            "dataset": pairs.info.to_dict(),
-            "cases": job.num_cases,
-        }
-        if is_of(job.out, facts):
-            return
-        truth = read_truth(pairs.root)
-        if truth is None:
-            raise UserError(f"{pairs.root}: expected truth.npz, found none: pack the world again")
-        cases = _cases(job.spec, job.data_dir, job.config.data.name, job.num_cases)
-        columns = leakage(run, cases, truth)
+    def answer(
+        self, run: TrainedRun, pairs: PairDataset, truth: TruthMasks
+    ) -> dict[str, np.ndarray]:
+        cases = _cases(self.spec, pairs.root.parent, pairs.root.name, self.num_cases)
         people = np.array([case.pair["source_clip_id"].split("-")[0] for case in cases])
-        buffer = io.BytesIO()
-        np.savez(buffer, source_identity=people, **columns)
-        write_bytes(job.out, buffer.getvalue())
-        write_facts(job.out, facts)
+        return {"source_identity": people} | leakage(run, cases, truth)
 
 
 @functools.cache
@@ -83,21 +60,75 @@ def _cases(spec: WorldSpec, data_dir: Path, name: str, count: int) -> list[TwoDr
     return two_drivers(spec, open_pairs(data_dir, name), count)
 
 
-def measure_leakage(jobs: Sequence[LeakageJob], *, num_workers: int) -> None:
-    """Measures what has not been measured.
+@dataclasses.dataclass(frozen=True)
+class OcclusionUse:
+    """Asks for `occlusion_use.occlusion_use` on all cross pairs."""
+
+    def facts(self) -> dict[str, Any]:
+        return {"told": TOLD}
+
+    def answer(
+        self, run: TrainedRun, pairs: PairDataset, truth: TruthMasks
+    ) -> dict[str, np.ndarray]:
+        columns = occlusion_use(run, pairs, truth)
+        clips = [pair["source_clip_id"] for pair in pairs if pair["kind"] == "cross"]
+        return {"source_identity": np.array([clip.split("-")[0] for clip in clips])} | columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A trained run, exact data of its world, what is asked, and the file of the answer (.npz)."""
+
+    config: Config
+    workdir: Path
+    data_dir: Path
+    asked: Leakage | OcclusionUse
+    out: Path
+
+
+def answer(question: Question) -> None:
+    """Asks one run. What has been answered of the same parameters and pairs is kept."""
+    out = question.out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.with_suffix(".log"), "w") as log, contextlib.redirect_stderr(log):
+        run = load_run(question.config, question.workdir)
+        check_is_final(run)
+        pairs = open_pairs(question.data_dir, question.config.data.name)
+        facts = {
+            "reenact-jax": __version__,
+            "params": params_hash(run.params),
+            "step": run.step,
+            "pairs": pairs.list_hash,
+            "content": pairs.content,
+            "dataset": pairs.info.to_dict(),
+            **question.asked.facts(),
+        }
+        if is_of(out, facts):
+            return
+        truth = read_truth(pairs.root)
+        if truth is None:
+            raise UserError(f"{pairs.root}: expected truth.npz, found none: pack the world again")
+        buffer = io.BytesIO()
+        np.savez(buffer, **question.asked.answer(run, pairs, truth))
+        write_bytes(out, buffer.getvalue())
+        write_facts(out, facts)
+
+
+def ask(questions: Sequence[Question], *, num_workers: int, label: str) -> None:
+    """Answers what has not been answered.
 
     Raises:
-      UserError: of the first run that cannot be measured.
+      UserError: of the first run that cannot be asked.
     """
-    for job, result in run_jobs(
-        leakage_job, jobs, num_workers=num_workers, label="leakage", unit="run"
+    for question, result in run_jobs(
+        answer, questions, num_workers=num_workers, label=label, unit="run"
     ):
         if isinstance(result, UserError):
-            raise UserError(f"{job.config.name}: {result}") from result
+            raise UserError(f"{question.config.name}: {result}") from result
 
 
-def read_leakage(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a finished job."""
+def read_answer(path: Path) -> dict[str, np.ndarray]:
+    """The columns of an answered question, and `source_identity` of their pairs."""
     with np.load(path, allow_pickle=False) as file:
         return dict(file)
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from reenact_jax.data.frames import FrameDataset
@@ -285,8 +286,10 @@ def reading_errors(
 
     Returns:
       Means of `distances` to the truth, those of a reader that always says the mean
-      (`mean_...`), and `same_person_auc`: how often two frames of one person (of different
-      clips or times) are read closer in identity than two of different people.
+      (`mean_...`); `same_person_auc`: how often two frames of one person (of different
+      clips or times) are read closer in identity than two of different people; and `rank_...`:
+      Spearman's correlation of the distances read between two frames with the true ones, of any
+      two frames.
     """
     parts = [reader.read(pictures[k : k + 64]) for k in range(0, len(pictures), 64)]
     read = {name: np.concatenate([part[name] for part in parts]) for name in GROUPS}
@@ -301,6 +304,12 @@ def reading_errors(
     other = people[first] != people[second]
     ranks = np.searchsorted(np.sort(apart[other]), apart[same])
     errors["same_person_auc"] = float(1.0 - ranks.mean() / other.sum())
+    by_reader, by_truth = (
+        distances(*({name: v[rows] for name, v in numbers.items()} for rows in (first, second)))
+        for numbers in (read, truth)
+    )
+    for name in by_truth:
+        errors[f"rank_{name}"] = float(spearmanr(by_reader[name], by_truth[name]).statistic)
     return errors
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.files import replacing, write_text
 from reenact_jax.study.analysis import Estimate
+from reenact_jax.study.occlusion_use import TOLD
 from reenact_jax.study.plan import CONDITIONS, VARIANTS
 from reenact_jax.study.results import BIN_NAMES, KINDS, METRICS, STEPS, Row
 
@@ -94,14 +95,16 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
                 cells.append(cell(*key, digits=4, signed=True))
                 lines.append(_line([f"{kind}, {condition}: {_step_name(step)}", *cells]))
     lines += ["", "### The reader on true frames of the test people", ""]
-    lines += _header(["", "off by", "always the mean: off by"])
+    columns = {"": "off by", "mean_": "always the mean: off by", "rank_": "rank correlation"}
+    lines += _header(["", *columns.values()])
     for name in ("landmarks", "pose", "expression", "identity"):
         label = METRICS[f"frame/{name}"][0]
-        numbers = [f"{reader_errors[prefix + name]:.2f}" for prefix in ("", "mean_")]
+        numbers = [f"{reader_errors[prefix + name]:.2f}" for prefix in columns]
         lines.append(_line([label, *numbers]))
     lines += [
         "",
-        f"Same person closer than another: {reader_errors['same_person_auc']:.3f} (AUC).",
+        "Rank correlation: of distances between two frames, read and true. Same person closer in "
+        f"identity than another: {reader_errors['same_person_auc']:.3f} (AUC).",
         "",
     ]
     return "\n".join(lines)
@@ -118,6 +121,32 @@ def leakage_markdown(rows: Sequence[Row]) -> str:
             lines.append(
                 _line([f"{VARIANTS[variant]}, {fit}", region, *cells, str(found[0].seeds)])
             )
+    return "\n".join(lines) + "\n"
+
+
+def occlusion_markdown(rows: Sequence[Row]) -> str:
+    """The table of `results.occlusion_rows`."""
+    index = {(r.who, r.condition, r.column): r for r in rows}
+    passed = ("visible/O", "hidden/O", "visible-hidden/O")
+    wrong = [(told, f"{region}/l1") for told in TOLD[1:] for region in ("visible", "hidden")]
+    lines = _header(
+        [
+            "",
+            "O, visible",
+            "O, hidden",
+            "visible minus hidden",
+            *(f"L1 {column.split('/')[0]}, told {told}" for told, column in wrong),
+            "seeds",
+        ]
+    )
+    for variant in dict.fromkeys(who for who, _, _ in index):
+        found = [index[variant, TOLD[0], column] for column in passed]
+        cells = [row.estimate.text(3) for row in found]
+        for key in wrong:
+            row = index.get((variant, *key))
+            cells.append(_marked(row.estimate, 4) if row else "-")
+        lines.append(_line([VARIANTS[variant], *cells, str(found[0].seeds)]))
+    lines += ["", f"L1 as its change from the computed map; {_MARK}"]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.study import analysis
 from reenact_jax.study.analysis import Estimate
 from reenact_jax.study.leakage import FITS
+from reenact_jax.study.occlusion_use import REGIONS, TOLD
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
 
 KINDS = ("cross", "self")
@@ -118,10 +119,10 @@ class Row:
     Attributes:
       what: `mean`, `gain` (of a step), `slope` (of a gain, per 10 degrees), `hidden-visible` (of a
         gain), `tolerance` (a mean under wrong guidance), `tolerance-change` (from exact guidance),
-        `leakage`.
+        `leakage`, `occlusion`, `occlusion-change` (from the computed map).
       who: variant, baseline, or `first->second`.
-      condition, kind, column: which guidance (a condition, a level of tolerance, or how the two
-        drivers were fitted), pairs and metric.
+      condition, kind, column: which guidance (a condition, a level of tolerance, how the two
+        drivers were fitted, or which occlusion map the run was told), pairs and metric.
       bin: of pose difference, or `all`.
       estimate: with its interval.
       seeds: how many.
@@ -200,16 +201,14 @@ def tolerance_rows(
             yield Row("tolerance-change", *where, change, len(found))
 
 
-def leakage_rows(
-    found: dict[str, list[dict[str, np.ndarray]]], people: np.ndarray
-) -> Iterator[Row]:
+def leakage_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Row]:
     """Means of what `leakage.leakage` measured, of cross pairs; columns are REGION/MEASURE.
 
     Args:
-      found: variant -> columns of each seed.
-      people: (pairs,) source identities.
+      found: variant -> columns of each seed, and `source_identity`.
     """
     for variant, seeds in found.items():
+        people = seeds[0]["source_identity"]
         for fit in FITS:
             for region in ("frame", "face"):
                 for column, name in (
@@ -220,3 +219,33 @@ def leakage_rows(
                     values = np.stack([one[name] for one in seeds])
                     estimate = analysis.mean(values, people)
                     yield Row("leakage", variant, fit, "cross", column, "all", estimate, len(seeds))
+
+
+def occlusion_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Row]:
+    """What `occlusion_use.occlusion_use` measured, of cross pairs.
+
+    Means of O in a region (columns REGION/O), and `visible-hidden/O`, their difference in pairs
+    that have both; errors told the computed map, and changes of them told another one (REGION/l1).
+
+    Args:
+      found: variant -> columns of each seed, and `source_identity`.
+    """
+    for variant, seeds in found.items():
+        people = seeds[0]["source_identity"]
+        columns = {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
+        passed = {f"{region}/O": columns[f"{region}/O"] for region in ("visible", "hidden")}
+        passed["visible-hidden/O"] = passed["visible/O"] - passed["hidden/O"]
+        for column, values in passed.items():
+            estimate = analysis.mean(values, people)
+            where = variant, "computed", "cross", column, "all"
+            yield Row("occlusion", *where, estimate, len(seeds))
+        for told in TOLD:
+            for region in REGIONS:
+                values = columns.get(f"{told}/{region}/l1")
+                if values is None:
+                    continue
+                if told != TOLD[0]:
+                    values = values - columns[f"{TOLD[0]}/{region}/l1"]
+                what = "occlusion" if told == TOLD[0] else "occlusion-change"
+                where = variant, told, "cross", f"{region}/l1", "all"
+                yield Row(what, *where, analysis.mean(values, people), len(seeds))

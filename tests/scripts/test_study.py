@@ -33,6 +33,7 @@ def options(tiny_world, tmp_path, monkeypatch):
     [
         ("tolerance", "expected trained runs of full, found none"),
         ("leakage", "expected trained runs of base, full, found none"),
+        ("occlusion", "expected trained runs of base, fg, fg_og, full, found none"),
     ],
 )
 def test_a_step_without_trained_runs_says_what_it_lacks(options, step, expected):
@@ -92,7 +93,7 @@ def small_study(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "WORLD", world)
     monkeypatch.setattr(study, "CONFIG", tmp_path / "two_steps.py")
     monkeypatch.setattr(plan, "SEEDS", {"base": 1, "fg": 0, "fg_og": 0, "full": 1})
-    monkeypatch.setattr(study, "LeakageJob", functools.partial(study.LeakageJob, num_cases=3))
+    monkeypatch.setattr(study, "Leakage", functools.partial(study.Leakage, num_cases=3))
     train_reader = functools.partial(scoring.train_reader, num_steps=2)
     monkeypatch.setattr(scoring, "train_reader", train_reader)
     return argparse.Namespace(
@@ -102,8 +103,10 @@ def small_study(tmp_path, monkeypatch):
 
 def made(out: Path) -> dict[str, int]:
     """What a repeated call must not make again -> when it was made."""
-    files = [out / "reader.npz", *out.glob("tables/*.*z"), *out.glob("leakage/*.npz")]
+    files = [out / "reader.npz", *out.glob("tables/*.*z")]
     files += [
+        *out.glob("leakage/*.npz"),
+        *out.glob("occlusion/*.npz"),
         *out.glob("tolerance/*/*.npz"),
         *out.glob("runs/*/checkpoints/2/_CHECKPOINT_METADATA"),
     ]
@@ -115,8 +118,8 @@ def test_one_command_makes_the_study_and_goes_on_where_it_was_stopped(small_stud
     out = small_study.out
     study.main(small_study)
     first = made(out)
-    # Reader, 2 runs, 2 x 2 tables, 2 of leakage, 7 levels of tolerance.
-    assert len(first) == 1 + 2 + 4 + 2 + 7
+    # Reader, 2 runs, 2 x 2 tables, 2 of leakage, 2 of occlusion, 7 levels of tolerance.
+    assert len(first) == 1 + 2 + 4 + 2 + 2 + 7
     schema = json.loads(Path(metrics.__file__).with_name("metrics.schema.json").read_text())
     for run in ("base-0", "full-0"):
         for condition in ("exact", "fitted"):
@@ -130,7 +133,7 @@ def test_one_command_makes_the_study_and_goes_on_where_it_was_stopped(small_stud
     )
     with open(out / "report/numbers.csv") as file:
         whats = {row["what"] for row in csv.DictReader(file)}
-    assert whats >= {"mean", "gain", "tolerance", "tolerance-change", "leakage"}
+    assert whats >= {"mean", "gain", "tolerance", "tolerance-change", "leakage", "occlusion"}
     text = (out / "report/tables.md").read_text()
     assert "| smaller model |" in text and "| +FG+OG+SG, tracked | face |" in text
 

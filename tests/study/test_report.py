@@ -14,7 +14,7 @@ from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun
 
 READER_ERRORS = {
     prefix + name: 1.0
-    for prefix in ("", "mean_")
+    for prefix in ("", "mean_", "rank_")
     for name in ("landmarks", "pose", "expression", "identity")
 } | {"same_person_auc": 0.9}
 
@@ -106,7 +106,8 @@ def test_leakage_has_a_line_for_each_fit_and_region():
         for region in ("frame", "face")
         for what in ("apart", "error")
     } | {f"{region}/moved": np.full(4, 0.2) for region in ("frame", "face")}
-    rows = list(results.leakage_rows({"full": [columns] * 2}, np.array(["a", "a", "b", "c"])))
+    columns["source_identity"] = np.array(["a", "a", "b", "c"])
+    rows = list(results.leakage_rows({"full": [columns] * 2}))
     assert len(rows) == 3 * 2 * 3
     lines = report.leakage_markdown(rows).splitlines()[2:]
     assert len(lines) == 6

@@ -1,0 +1,105 @@
+"""What do trained networks do with the occlusion map?
+
+How much of the source's features a run lets through where the source shows the surface and where it
+does not, and what its pictures lose if the computed map is replaced by a wrong one.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reenact_jax import method
+from reenact_jax.data.frames import PairDataset
+from reenact_jax.data.pipeline import pair_batches
+from reenact_jax.data.truth_masks import TruthMasks
+from reenact_jax.evaluation.pair_table import FACE, HIDDEN, VISIBLE
+from reenact_jax.evaluation.pictures import as_saved
+from reenact_jax.face_model.morphable import MorphableModel
+from reenact_jax.face_model.parameters import FaceParameters
+from reenact_jax.guidance import GuidanceConfig
+from reenact_jax.inference.run import TrainedRun
+from reenact_jax.nn.model import FaceReenactor
+
+# The occlusion map that a run is given in place of O_c.
+TOLD = ("computed", "nothing hidden", "all hidden")
+REGIONS = (FACE, VISIBLE, HIDDEN)
+
+
+def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dict[str, np.ndarray]:
+    """Of the N cross pairs of a list, (N,) each; NaN where a region has no pixel.
+
+    Args:
+      run: the trained run. One without occlusion guidance is asked for `computed` alone: it never
+        looks at the map.
+      pairs: of a world with true answers.
+      truth: their true masks.
+
+    Returns:
+      `REGION/O`: mean of the fused occlusion O in a true region; `TOLD/REGION/l1`: mean absolute
+      difference from the true answer, in [0, 1], with this map in place of O_c.
+    """
+    told = TOLD if run.config.network.occlusion_guidance else TOLD[:1]
+    columns: dict[str, list[float]] = {}
+    cross = [pair for pair in pairs if pair["kind"] == "cross"]
+    size = run.config.image_size
+    for batch in pair_batches(cross, batch_size=run.config.evaluate.batch_size, image_size=size):
+        masks = truth.masks(batch["pair_id"], size)
+        face, visible = masks["face"], masks["face"] & masks["visible"]
+        regions = {FACE: face, VISIBLE: visible, HIDDEN: face & ~visible}
+        pictures, occlusion = _generate(
+            run.network,
+            run.config.guidance,
+            told,
+            run.params,
+            run.face_model,
+            batch["source_image"],
+            batch["source"],
+            batch["driving"],
+        )
+        target = np.asarray(as_saved(batch["target_image"]), np.float64)
+        maps = {"O": np.asarray(occlusion)[..., 0]}
+        for name, picture in pictures.items():
+            error = np.abs(np.asarray(picture, np.float64) - target).mean(axis=-1) / 255.0
+            maps[f"{name}/l1"] = error
+        for name, values in maps.items():
+            *of, quantity = name.split("/")
+            for region, mask in regions.items():
+                means = _mean_inside(values, mask)[batch["valid"]]
+                columns.setdefault("/".join([*of, region, quantity]), []).extend(means)
+    return {name: np.array(values) for name, values in columns.items()}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _generate(
+    network: FaceReenactor,
+    config: GuidanceConfig,
+    told: tuple[str, ...],
+    params: dict,
+    face_model: MorphableModel,
+    source_images: jax.Array,
+    source: FaceParameters,
+    driving: FaceParameters,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """The picture under every map of `told`, uint8, and the fused O under O_c."""
+    guidance, descriptor = method.guide(face_model, config, source_images, source, driving)
+    maps = {
+        "computed": guidance.occlusion,
+        "nothing hidden": guidance.mask,
+        "all hidden": jnp.zeros_like(guidance.occlusion),
+    }
+    pictures, fused = {}, None
+    for name in told:
+        changed = dataclasses.replace(guidance, occlusion=maps[name])
+        image, found = method.generate(network, params, source_images, changed, descriptor)
+        pictures[name] = as_saved(image)
+        fused = found["O"] if name == "computed" else fused
+    return pictures, fused
+
+
+def _mean_inside(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    counts = mask.sum(axis=(1, 2))
+    means = (values * mask).sum(axis=(1, 2)) / np.maximum(counts, 1)
+    return np.where(counts > 0, means, np.nan)
