@@ -46,13 +46,19 @@ class DatasetInfo:
       name: the dataset's name.
       image_size: side of the square frames in pixels.
       face_model: the model that the parameters belong to.
-      specification: hash of the recipe that made the data, or empty.
+      specification: what made the data: the hash of a synthetic world, the settings of a script;
+        or empty.
     """
 
     name: str
     image_size: int
     face_model: FaceModelInfo
     specification: str = ""
+
+    @property
+    def drawn_faces(self) -> bool:
+        """Whether this is a synthetic world: only those are made with the procedural head."""
+        return self.face_model.name.startswith("procedural-")
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)

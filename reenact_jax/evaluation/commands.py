@@ -115,7 +115,7 @@ def run_protocol(
     chosen = PROTOCOLS[protocol]
     check_protocol(chosen, pairs)
     wanted = None if measures is None else measures.split(",")
-    with open_measures(wanted, drawn_faces=bool(pairs.info.specification)) as made:
+    with open_measures(wanted, drawn_faces=pairs.info.drawn_faces) as made:
         evaluation = evaluate(
             run,
             pairs,

@@ -116,7 +116,7 @@ def picture_distances(
     """
     values: dict[str, dict[str, float]] = {method: {} for method in methods}
     definitions: dict[str, str] = {}
-    warnings: dict[str, None] = {}
+    warned: dict[str, dict[str, None]] = {}  # what is said -> of which numbers
     for network, (metric, text) in networks(descriptions).items():
         for kind in PAIR_KINDS:
             for place, real in enumerate(REAL_SETS[kind]):
@@ -134,11 +134,13 @@ def picture_distances(
                     try:
                         distance = frechet_distance(results, reference)
                     except UserError as error:
-                        warnings[f"{kind}/{name}: {error}"] = None
+                        warned.setdefault(str(error), {})[f"{kind}/{name}"] = None
                         continue
                     values[method][f"{kind}/{name}"] = distance.value
-                    warnings |= {f"{kind}/{name}: {one}": None for one in distance.warnings}
-    return values, definitions, list(warnings)
+                    for one in distance.warnings:
+                        warned.setdefault(one, {})[f"{kind}/{name}"] = None
+    warnings = [f"{', '.join(names)}: {text}" for text, names in warned.items()]
+    return values, definitions, warnings
 
 
 def networks(descriptions: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:

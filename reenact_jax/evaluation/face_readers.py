@@ -194,7 +194,7 @@ class FitReader:
     )
     features: dict[str, int] = {}
 
-    def __init__(self, model: MorphableModel, path: str | Path):
+    def __init__(self, model: MorphableModel, path: Path):
         """
         Args:
           model: that is fitted.
@@ -204,7 +204,7 @@ class FitReader:
         # The file is converted on every machine from one release; what it holds is what counts.
         self._weights = {
             "network": f"{model.name}, the face model of the open fit",
-            "file": Path(path).name,
+            "file": path.name,
             "sha256": sha256(path),
             "fingerprint": model.fingerprint(),
             "known": model.fingerprint() == ICT_FINGERPRINT,

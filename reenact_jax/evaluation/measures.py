@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -102,7 +103,7 @@ def open_measures(
         yield Measures(tuple(scorers), absent)
 
 
-def _first(*names: str) -> str:
+def _first(*names: str) -> Path:
     """Path of the first of these files that is at hand.
 
     Raises:
@@ -115,7 +116,7 @@ def _first(*names: str) -> str:
             f"{registry.DEFAULT_FOLDER}, found none: `python -m reenact_jax.assets` says where to "
             "get it"
         )
-    return str(found)
+    return found
 
 
 def _lpips(network: str, trunk: str) -> Callable[[], LpipsScorer]:
@@ -177,7 +178,7 @@ def _motion() -> Reader:
 
 def _open_motion() -> Reader:
     path = _first("ict_facekit.npz")
-    return FitReader(load_face_model("ict", path), path)
+    return FitReader(load_face_model("ict", str(path)), path)
 
 
 # Name of a measure -> what makes it: of whole pictures, and of faces that have to be found.

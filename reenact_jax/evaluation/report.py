@@ -203,7 +203,7 @@ def _warnings(
     descriptions: list[dict[str, Any]],
 ) -> list[str]:
     table, warnings = scored.table, []
-    if pairs.info.specification and scored.masks == "guidance":
+    if pairs.info.drawn_faces and scored.masks == "guidance":
         warnings.append(
             "this world has true masks, but none are beside the packed dataset for these pairs (or "
             "the transfer is not whole): regions are those of the guidance; pack the world again"

@@ -147,13 +147,12 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 def _warnings(counts: tuple[int, int], dimensions: int) -> tuple[str, ...]:
     warnings = []
-    for side, count in zip(("first", "second"), counts, strict=True):
-        if count <= dimensions:
-            warnings.append(
-                f"{count} samples in the {side} set for {dimensions} dimensions: its covariance is "
-                "singular and the distance strongly biased upwards; compare it with distances of "
-                "exactly these counts alone"
-            )
+    if min(counts) <= dimensions:
+        warnings.append(
+            f"{counts[0]} and {counts[1]} samples for {dimensions} dimensions: covariances are "
+            "singular and the distance strongly biased upwards; compare it with distances of "
+            "exactly these counts alone"
+        )
     if counts[0] != counts[1]:
         warnings.append(f"the sets have different counts ({counts[0]} and {counts[1]})")
     return tuple(warnings)

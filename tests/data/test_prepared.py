@@ -191,3 +191,12 @@ def test_a_dataset_refuses_another_face_model(tmp_path):
     for other in (toy_model(name="other"), toy_model(scale=2.0)):
         with pytest.raises(ValueError, match=f"expected .*face model {other.name}.*found.*toy"):
             check_face_model(info, other)
+
+
+@pytest.mark.parametrize("name, drawn", [("ict_facekit", False), ("procedural-full", True)])
+def test_faces_are_drawn_if_they_are_the_procedural_head(tmp_path, name, drawn):
+    model = toy_model(name=name)
+    info = prepared.write_dataset_info(
+        tmp_path, name="set", image_size=16, face_model=model, specification="stride=2"
+    )
+    assert info.drawn_faces == drawn

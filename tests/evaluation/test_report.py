@@ -128,7 +128,7 @@ def test_distances_of_few_pictures_come_with_a_warning(report):
     assert report["baselines"]["copy_source"]["cross/fd_pixels"] == pytest.approx(0, abs=1e-6)
     assert report["baselines"]["copy_source"]["self/fd_pixels"] > 1e-3
     assert report["baselines"]["copy_source"]["self/fd_pixels_to_source"] < 1e-6
-    assert any("covariance is singular" in warning for warning in report["warnings"])
+    assert any("covariances are singular" in warning for warning in report["warnings"])
     assert "to the driving frames (self)" in report["protocol"]["metrics"]["fd_pixels"]
 
 

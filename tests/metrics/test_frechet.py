@@ -41,8 +41,8 @@ def test_with_fewer_samples_than_dimensions_the_distance_is_exact():
     expected -= 2 * linalg.svdvals(a @ b.T).sum()
     found = frechet_distance(Moments.of(first), Moments.of(second))
     assert found.value == pytest.approx(expected, rel=1e-12)
-    assert len(found.warnings) == 3 and "12 samples" in found.warnings[0]
-    assert "different counts" in found.warnings[2]
+    assert len(found.warnings) == 2 and "12 and " in found.warnings[0]
+    assert "different counts" in found.warnings[1]
 
 
 @pytest.mark.parametrize("count", [5, 400])
