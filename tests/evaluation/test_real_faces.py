@@ -16,14 +16,13 @@ from tests.helpers.copier import Copier
 from tests.helpers.tiny import tiny_values
 
 CLIPS = ("d12", "s29")
-OPEN = ("csim_dlib", "aed_open", "apd_open", "mouth_error", "eyes_error")
+OPEN = ("aed_open", "apd_open", "mouth_error", "eyes_error")
 
 
 @pytest.fixture(scope="module")
 def report(shared_dir, tiny_world, tmp_path_factory):
     """Three frames of each test clip, prepared, packed and answered by copying the source."""
     pytest.importorskip("mediapipe")
-    pytest.importorskip("face_recognition_models", reason="dlib's weights: the extra `dlib`")
     root = tmp_path_factory.mktemp("real")
     (root / "videos").mkdir()
     for name in CLIPS:
@@ -62,15 +61,20 @@ def report(shared_dir, tiny_world, tmp_path_factory):
 def test_without_asking_the_open_measures_are_made_of_real_clips(report):
     for kind in ("self", "cross"):
         assert {f"{kind}/{name}" for name in OPEN} <= report["metrics"].keys()
-    assert {"open_motion", "csim_dlib", "landmarks"}.isdisjoint(report["absent"])
+    assert {"open_motion", "landmarks"}.isdisjoint(report["absent"])
     networks = {weights["network"] for weights in report["weights"]}
     assert any("ict_facekit" in name for name in networks)
 
 
-def test_a_copied_source_is_its_own_person_in_the_wrong_pose(report):
-    metrics, floor = report["metrics"], report["noise_floor"]
+def test_a_copied_source_is_in_the_wrong_pose(report):
+    for kind in ("self", "cross"):
+        assert report["metrics"][f"{kind}/apd_open"] > 2 * report["noise_floor"][f"{kind}/apd_open"]
+    assert not report["failures"].get("model", {}).keys() & {f"self/{name}" for name in OPEN}
+
+
+def test_a_copied_source_is_its_own_person(report):
+    pytest.importorskip("face_recognition_models", reason="dlib's weights: the extra `dlib`")
+    metrics = report["metrics"]
     for kind in ("self", "cross"):
         assert metrics[f"{kind}/csim_dlib"] == pytest.approx(1, abs=1e-6)
-        assert metrics[f"{kind}/apd_open"] > 2 * floor[f"{kind}/apd_open"]
     assert metrics["self/csim_dlib_to_driving"] > metrics["cross/csim_dlib_to_driving"]
-    assert not report["failures"].get("model", {}).keys() & {f"self/{name}" for name in OPEN}
