@@ -31,6 +31,7 @@ from reenact_jax.errors import UserError, run_command
 from reenact_jax.evaluation.report import machine, versions
 from reenact_jax.evaluation.scorers import ImageScorer
 from reenact_jax.files import write_text
+from reenact_jax.media import write_image
 from reenact_jax.study import report, results
 from reenact_jax.study.facts import check_facts
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
@@ -45,11 +46,12 @@ from reenact_jax.study.questions import (
     tolerance_tables,
 )
 from reenact_jax.study.reader import Reader, ReaderScorer
+from reenact_jax.study.samples import sample_pictures
 from reenact_jax.study.scoring import ScoringJob, prepared_reader, score_all
 from reenact_jax.study.training import TrainingJob, is_trained, train_all
 
 CONFIG = Path(__file__).parents[1] / "configs" / "study.py"
-STEPS = ("reader", "train", "score", "tolerance", "leakage", "occlusion", "report")
+STEPS = ("reader", "train", "score", "tolerance", "leakage", "occlusion", "samples", "report")
 DATASET = "talking_heads"
 WORLD = PRESETS["v1"]
 TOLERANCE_SEEDS = range(3)
@@ -73,6 +75,7 @@ def main(options: argparse.Namespace) -> None:
             "tolerance": tolerance,
             "leakage": leakage,
             "occlusion": occlusion,
+            "samples": samples,
             "report": write_report,
         }[step](options)
 
@@ -120,6 +123,18 @@ def leakage(options: argparse.Namespace) -> None:
 def occlusion(options: argparse.Namespace) -> None:
     runs = trained_runs(options, VARIANTS, OCCLUSION_SEEDS)
     ask_runs(options, "occlusion", OcclusionUse(), runs)
+
+
+def samples(options: argparse.Namespace) -> None:
+    runs = {
+        VARIANTS[run.variant]: (run_config(run, options), run.workdir(options.out))
+        for run in trained_runs(options, VARIANTS, seeds=(0,))
+    }
+    picture = sample_pictures(runs, options.data_dir / "exact")
+    path = options.out / "report" / "samples.png"
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, picture)
+    print(f"written: {path}")
 
 
 def ask_runs(

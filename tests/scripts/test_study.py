@@ -134,6 +134,7 @@ def test_one_command_makes_the_study_and_goes_on_where_it_was_stopped(small_stud
     with open(out / "report/numbers.csv") as file:
         whats = {row["what"] for row in csv.DictReader(file)}
     assert whats >= {"mean", "gain", "tolerance", "tolerance-change", "leakage", "occlusion"}
+    assert (out / "report/samples.png").is_file()
     text = (out / "report/tables.md").read_text()
     assert "| smaller model |" in text and "| +FG+OG+SG, tracked | face |" in text
 
