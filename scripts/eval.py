@@ -9,7 +9,7 @@ the numbers are, scripts/eval_*.py are the paper's protocols.
 
     python scripts/eval.py configs/study.py:full --predictions DIR --data-dir data/exact
 
-scores pictures DIR/PAIR_ID.png that other code has made; docs/study.md, "Adding a row".
+scores pictures DIR/PAIR_ID.png that other code has made; docs/benchmark.md.
 """
 
 import argparse

@@ -8,6 +8,7 @@ from typing import Any
 
 from reenact_jax import metrics
 from reenact_jax.errors import UserError
+from reenact_jax.evaluation.pictures import BASELINES
 from reenact_jax.evaluation.protocols import PROTOCOLS
 from reenact_jax.pretrained import arcface
 
@@ -38,6 +39,13 @@ PIXEL_COLUMNS = {
     "psnr_face": ("PSNR, face", True),
     "l1_hidden": ("L1, hidden", False),
     "psnr_hidden": ("PSNR, hidden", True),
+}
+# By the reader of docs/study.md; of pairs with true answers, as the pixels are.
+READER_COLUMNS = {
+    "landmarks": ("landmarks px", False),
+    "pose": ("pose degrees", False),
+    "expression": ("expression", False),
+    "identity": ("identity", False),
 }
 TABLES = {
     1: ("VoxCeleb1", ("vox_self", "vox_cross")),
@@ -147,7 +155,8 @@ def tables_markdown(reports: Sequence[dict[str, Any]]) -> str:
             if report["counts"][f"{kind}/pairs"]
             for row in _report_rows(report, kind, ablation=False)
         ]
-        columns = _used(COLUMNS | OPEN_COLUMNS | PIXEL_COLUMNS, rows)
+        rows = _without_repeated_baselines(rows)
+        columns = _used(COLUMNS | OPEN_COLUMNS | PIXEL_COLUMNS | READER_COLUMNS, rows)
         parts.append("## Other pairs\n\n" + _markdown(rows, columns))
     elsewhere = [
         f"* {one['method']}: {one['number']} on {one['data']}; source: "
@@ -156,6 +165,18 @@ def tables_markdown(reports: Sequence[dict[str, Any]]) -> str:
     ]
     parts.append("## Published elsewhere\n\n" + "\n".join(elsewhere))
     return "\n\n".join(parts) + "\n"
+
+
+def _without_repeated_baselines(rows: list[Row]) -> list[Row]:
+    """Baselines have the same numbers in every file on the same pairs: the first one is kept."""
+    seen, kept = set(), []
+    for row in rows:
+        baseline = row.name.split(" (")[0]
+        key = baseline, row.kind, tuple(sorted(row.numbers.items()))
+        if baseline not in BASELINES or key not in seen:
+            kept.append(row)
+        seen.add(key)
+    return kept
 
 
 def _protocols() -> list[tuple[str, ...]]:
@@ -172,16 +193,23 @@ def _published_row(entry: dict[str, Any], kind: str, sources: dict[str, str]) ->
 def _report_rows(report: dict[str, Any], kind: str, *, ablation: bool) -> list[Row]:
     protocol, absent = report["protocol"], report["absent"]
     reasons = absent | {
-        name: absent.get(measure, "no number: see `failures` and `warnings` of the file")
+        name: absent.get(
+            measure,
+            "no number: see `failures` and `warnings` of the file"
+            if name in protocol["metrics"]
+            else "not measured",
+        )
         for name, measure in _MEASURE_OF.items()
     }
     counts = report["counts"]
     if counts.get(f"{kind}/without_answer") == counts[f"{kind}/pairs"]:
-        reasons |= dict.fromkeys(PIXEL_COLUMNS, "the pairs have no true answer")
+        answers = PIXEL_COLUMNS | READER_COLUMNS
+        reasons |= dict.fromkeys(answers, "the pairs have no true answer")
     missing = {
         name: reasons.get(name, "the region is empty in every pair")
         for name in COLUMNS | OPEN_COLUMNS | PIXEL_COLUMNS
     }
+    missing |= {name: reasons.get(name, "not measured") for name in READER_COLUMNS}
     where = report["dataset"]["name"]
     if specification := report["dataset"]["specification"]:
         where += f" {specification}"
@@ -244,7 +272,9 @@ def _markdown(rows: list[Row], columns: dict[str, tuple[str, bool]]) -> str:
     lines = ["| method | pairs | " + " | ".join(headings) + " |", "|---" * (len(columns) + 2) + "|"]
     for row in rows:
         cells = [
-            f"{row.numbers[name]:.4g}" if name in row.numbers else f"- {mark(row.missing[name])}"
+            f"{round(row.numbers[name], 9):.4g}"
+            if name in row.numbers
+            else f"- {mark(row.missing[name])}"
             for name in columns
         ]
         lines.append(f"| {row.name} {mark(row.note)} | {row.kind} | " + " | ".join(cells) + " |")

@@ -80,6 +80,17 @@ def test_other_pairs_have_a_table_of_their_own(report):
     assert "PSNR, hidden" in text
 
 
+def test_baselines_of_the_same_pairs_stand_there_once(report):
+    second, third = copy.deepcopy(report), copy.deepcopy(report)
+    third["baselines"]["warp"] = {k: v + 0.1 for k, v in third["baselines"]["warp"].items()}
+    lines = table(tables_markdown([report, second, third]), "Other pairs").splitlines()
+    counts = {
+        name: sum(line.startswith(f"| {name} (") and "| self |" in line for line in lines)
+        for name in ("copy_source", "warp", "warp_and_paste", report["protocol"]["run"])
+    }
+    assert list(counts.values()) == [1, 2, 1, 3]
+
+
 def test_every_dash_has_a_footnote(report):
     for part in tables_markdown([report]).split("\n## "):
         marks = set(re.findall(r"\[(\d+)\]", part.split("\n\n[1]")[0]))
