@@ -239,8 +239,9 @@ def plot_tolerance(path: Path, levels: dict[str, float], rows: Sequence[Row]) ->
         panel.errorbar([levels[n] for n in names], middle, errors, fmt=style, capsize=2)
         if style == "x":
             for name in names:
-                panel.annotate(name, (levels[name], found[name].value), fontsize=8)
-    panel.margins(x=0.2)  # room for the names
+                at = levels[name], found[name].value
+                panel.annotate(f"{name} ", at, fontsize=8, ha="right", va="bottom")
+    panel.set_xlim(left=-0.5 - 0.2 * max(levels.values()))  # room for the names
     panel.set_xlabel("landmarks off by (pixels of 256)")
     panel.set_ylabel("L1 face, cross pairs")
     with replacing(path) as temporary:
