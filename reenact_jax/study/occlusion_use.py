@@ -20,6 +20,7 @@ from reenact_jax.evaluation.pictures import as_saved
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.guidance import GuidanceConfig
+from reenact_jax.image_ops import resize_bilinear
 from reenact_jax.inference.run import TrainedRun
 from reenact_jax.nn.model import FaceReenactor
 
@@ -38,8 +39,9 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
       truth: their true masks.
 
     Returns:
-      `REGION/O`: mean of the fused occlusion O in a true region; `TOLD/REGION/l1`: mean absolute
-      difference from the true answer, in [0, 1], with this map in place of O_c.
+      `REGION/O`, `REGION/M_o`: means of the fused occlusion O and of the predicted weight M_o in a
+      true region; `TOLD/REGION/l1`: mean absolute difference from the true answer, in [0, 1], with
+      this map in place of O_c.
     """
     told = TOLD if run.config.network.occlusion_guidance else TOLD[:1]
     columns: dict[str, list[float]] = {}
@@ -49,7 +51,7 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
         masks = truth.masks(batch["pair_id"], size)
         face, visible = masks["face"], masks["face"] & masks["visible"]
         regions = {FACE: face, VISIBLE: visible, HIDDEN: face & ~visible}
-        pictures, occlusion = _generate(
+        pictures, fused = _generate(
             run.network,
             run.config.guidance,
             told,
@@ -60,7 +62,7 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
             batch["driving"],
         )
         target = np.asarray(as_saved(batch["target_image"]), np.float64)
-        maps = {"O": np.asarray(occlusion)[..., 0]}
+        maps = {name: np.asarray(one)[..., 0] for name, one in fused.items()}
         for name, picture in pictures.items():
             error = np.abs(np.asarray(picture, np.float64) - target).mean(axis=-1) / 255.0
             maps[f"{name}/l1"] = error
@@ -82,20 +84,22 @@ def _generate(
     source_images: jax.Array,
     source: FaceParameters,
     driving: FaceParameters,
-) -> tuple[dict[str, jax.Array], jax.Array]:
-    """The picture under every map of `told`, uint8, and the fused O under O_c."""
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """The picture under every map of `told`, uint8; `O` and `M_o` (B, S, S, 1) under O_c."""
     guidance, descriptor = method.guide(face_model, config, source_images, source, driving)
     maps = {
         "computed": guidance.occlusion,
         "nothing hidden": guidance.mask,
         "all hidden": jnp.zeros_like(guidance.occlusion),
     }
-    pictures, fused = {}, None
+    pictures, fused = {}, {}
     for name in told:
         changed = dataclasses.replace(guidance, occlusion=maps[name])
         image, found = method.generate(network, params, source_images, changed, descriptor)
         pictures[name] = as_saved(image)
-        fused = found["O"] if name == "computed" else fused
+        if name == "computed":
+            size = source_images.shape[1:3]
+            fused = {key: resize_bilinear(found[key], *size) for key in ("O", "M_o")}
     return pictures, fused
 
 

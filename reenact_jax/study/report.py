@@ -127,7 +127,7 @@ def leakage_markdown(rows: Sequence[Row]) -> str:
 def occlusion_markdown(rows: Sequence[Row]) -> str:
     """The table of `results.occlusion_rows`."""
     index = {(r.who, r.condition, r.column): r for r in rows}
-    passed = ("visible/O", "hidden/O", "visible-hidden/O")
+    passed = ("visible/O", "hidden/O", "visible-hidden/O", "face/M_o")
     wrong = [(told, f"{region}/l1") for told in TOLD[1:] for region in ("visible", "hidden")]
     lines = _header(
         [
@@ -135,13 +135,14 @@ def occlusion_markdown(rows: Sequence[Row]) -> str:
             "O, visible",
             "O, hidden",
             "visible minus hidden",
+            "M_o, face",
             *(f"L1 {column.split('/')[0]}, told {told}" for told, column in wrong),
             "seeds",
         ]
     )
     for variant in dict.fromkeys(who for who, _, _ in index):
-        found = [index[variant, TOLD[0], column] for column in passed]
-        cells = [row.estimate.text(3) for row in found]
+        found = [index.get((variant, TOLD[0], column)) for column in passed]
+        cells = [row.estimate.text(3) if row else "-" for row in found]
         for key in wrong:
             row = index.get((variant, *key))
             cells.append(_marked(row.estimate, 4) if row else "-")

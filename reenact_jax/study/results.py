@@ -225,7 +225,8 @@ def occlusion_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Ro
     """What `occlusion_use.occlusion_use` measured, of cross pairs.
 
     Means of O in a region (columns REGION/O), and `visible-hidden/O`, their difference in pairs
-    that have both; errors told the computed map, and changes of them told another one (REGION/l1).
+    that have both; the mean of M_o in the face (face/M_o) of runs with occlusion guidance, which
+    alone use it; errors told the computed map, and changes of them told another (REGION/l1).
 
     Args:
       found: variant -> columns of each seed, and `source_identity`.
@@ -235,6 +236,8 @@ def occlusion_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Ro
         columns = {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
         passed = {f"{region}/O": columns[f"{region}/O"] for region in ("visible", "hidden")}
         passed["visible-hidden/O"] = passed["visible/O"] - passed["hidden/O"]
+        if f"{TOLD[1]}/face/l1" in columns:
+            passed["face/M_o"] = columns["face/M_o"]
         for column, values in passed.items():
             estimate = analysis.mean(values, people)
             where = variant, "computed", "cross", column, "all"

@@ -43,8 +43,9 @@ def test_another_map_changes_the_picture_where_it_differs(used):
     change = used["all hidden/visible/l1"] - used["computed/visible/l1"]
     assert (change != 0).all()
     for region in REGIONS:
-        inside = used[f"{region}/O"]
-        assert ((inside >= 0) & (inside <= 1)).all()
+        for name in ("O", "M_o"):
+            inside = used[f"{region}/{name}"]
+            assert ((inside >= 0) & (inside <= 1)).all()
 
 
 def test_a_run_without_occlusion_guidance_is_not_told_other_maps(run, pairs):
@@ -62,11 +63,14 @@ def test_a_run_without_occlusion_guidance_is_not_told_other_maps(run, pairs):
 
 def test_the_table_has_a_dash_for_maps_that_a_run_never_looks_at():
     people = np.array(["a", "a", "b", "c"])
-    seeing = {f"{region}/O": np.full(4, 0.5) for region in ("face", "hidden")}
-    seeing |= {"visible/O": np.full(4, 0.75), "source_identity": people}
-    blind = seeing | {f"computed/{region}/l1": np.full(4, 0.05) for region in REGIONS}
+    maps = {"hidden/O": 0.5, "visible/O": 0.75, "face/M_o": 0.9}
+    blind = {name: np.full(4, value) for name, value in maps.items()}
+    blind |= {"source_identity": people} | {
+        f"computed/{region}/l1": np.full(4, 0.05) for region in REGIONS
+    }
     seeing = blind | {f"{t}/{r}/l1": np.full(4, 0.08) for t in TOLD[1:] for r in REGIONS}
     rows = list(results.occlusion_rows({"fg": [blind], "full": [seeing] * 2}))
     first, second = report.occlusion_markdown(rows).splitlines()[2:4]
-    assert first.endswith("| 0.250 [0.250, 0.250] | - | - | - | - | 1 |")
+    assert first.endswith("| 0.250 [0.250, 0.250] | - | - | - | - | - | 1 |")
+    assert "| 0.900 [0.900, 0.900] |" in second
     assert "| +0.0300 [+0.0300, +0.0300] |" in second and second.endswith("| 2 |")
