@@ -33,7 +33,7 @@ from reenact_jax.evaluation.scorers import ImageScorer
 from reenact_jax.files import write_text
 from reenact_jax.media import write_image
 from reenact_jax.study import report, results
-from reenact_jax.study.facts import check_facts
+from reenact_jax.study.facts import check_facts, read_facts
 from reenact_jax.study.plan import CONDITIONS, VARIANTS, StudyRun, study_runs
 from reenact_jax.study.questions import (
     Leakage,
@@ -194,11 +194,12 @@ def write_report(options: argparse.Namespace) -> None:
 
 def answers(out: Path, name: str) -> dict[str, list[dict[str, np.ndarray]]]:
     """Variant -> the answers of its runs to a question; without variants that were not asked."""
-    found = {
-        variant: [read_answer(path) for path in sorted((out / name).glob(f"{variant}-*.npz"))]
-        for variant in VARIANTS
-    }
-    return {variant: runs for variant, runs in found.items() if runs}
+    found: dict[str, list[dict[str, np.ndarray]]] = {}
+    for run in study_runs():
+        path = out / name / f"{run.name}.npz"
+        if path.is_file():
+            found.setdefault(run.variant, []).append(read_answer(path))
+    return found
 
 
 def check_tables(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> None:
@@ -219,10 +220,11 @@ def check_tables(options: argparse.Namespace, scores: results.StudyScores, reade
                 of_levels = tolerance_tables(out / "tolerance").values()
                 # Their content is that of the changed pairs.
                 check_facts(itertools.chain(*of_levels), own | {"scorers": scorers})
-            asked = itertools.chain(
-                *((out / one).glob("*.npz") for one in ("leakage", "occlusion"))
-            )
-            check_facts(asked, own | {"content": pairs.content})
+            for table in tables:
+                facts = own | {"content": pairs.content, "params": read_facts(table)["params"]}
+                name = table.name.replace("-exact", "")
+                asked = [out / one / name for one in ("leakage", "occlusion")]
+                check_facts((path for path in asked if path.is_file()), facts)
 
 
 def study_facts(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> dict:

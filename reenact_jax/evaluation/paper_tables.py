@@ -64,6 +64,7 @@ class Row:
       numbers: metric -> value.
       missing: metric -> why there is none.
       note: where the line comes from.
+      of: what a baseline's numbers follow from: pairs, data and size; empty of other rows.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Row:
     numbers: dict[str, float]
     missing: dict[str, str]
     note: str
+    of: tuple = ()
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -168,12 +170,11 @@ def tables_markdown(reports: Sequence[dict[str, Any]]) -> str:
 
 
 def _without_repeated_baselines(rows: list[Row]) -> list[Row]:
-    """Baselines have the same numbers in every file on the same pairs: the first one is kept."""
+    """Without baselines that an earlier file on the same pairs has, with the same numbers."""
     seen, kept = set(), []
     for row in rows:
-        baseline = row.name.split(" (")[0]
-        key = baseline, row.kind, tuple(sorted(row.numbers.items()))
-        if baseline not in BASELINES or key not in seen:
+        key = row.of, row.kind, *(f"{name} {value:.4g}" for name, value in row.numbers.items())
+        if not row.of or key not in seen:
             kept.append(row)
         seen.add(key)
     return kept
@@ -232,6 +233,7 @@ def _report_rows(report: dict[str, Any], kind: str, *, ablation: bool) -> list[R
     methods = {name + " (ours)" if ours else f"{protocol['run']} ({name})": report["metrics"]}
     if not ablation:
         methods |= {f"{base} ({protocol['run']})": n for base, n in report["baselines"].items()}
+    pairs = protocol["pairs"], report["dataset"]["specification"], protocol["image_size"]
     return [
         Row(
             method,
@@ -239,6 +241,7 @@ def _report_rows(report: dict[str, Any], kind: str, *, ablation: bool) -> list[R
             {k.split("/")[1]: v for k, v in numbers.items() if k.startswith(f"{kind}/")},
             missing,
             note,
+            (baseline, *pairs) if (baseline := method.split(" (")[0]) in BASELINES else (),
         )
         for method, numbers in methods.items()
     ]

@@ -45,7 +45,7 @@ def check_facts(tables: Iterable[Path], expected: dict[str, Any]) -> None:
             if found.get(name) != value:
                 raise UserError(
                     f"{table}: expected numbers of {name} = {value}, found {found.get(name)}: "
-                    "score it again with `--only score tolerance leakage`"
+                    "score it again with `--only score tolerance leakage occlusion`"
                 )
 
 

@@ -17,6 +17,7 @@ from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.data.truth_masks import TruthMasks
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, VISIBLE
 from reenact_jax.evaluation.pictures import as_saved
+from reenact_jax.evaluation.scorers import MIN_REGION_SHARE
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
 from reenact_jax.guidance import GuidanceConfig
@@ -25,12 +26,14 @@ from reenact_jax.inference.run import TrainedRun
 from reenact_jax.nn.model import FaceReenactor
 
 # The occlusion map that a run is given in place of O_c.
-TOLD = ("computed", "nothing hidden", "all hidden")
+TOLD = ("computed", "nothing hidden", "all hidden", "inverted")
+# Maps whose means are taken: the fused O, the weight of its prediction, and O_c itself.
+MAPS = ("O", "M_o", "O_c")
 REGIONS = (FACE, VISIBLE, HIDDEN)
 
 
 def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dict[str, np.ndarray]:
-    """Of the N cross pairs of a list, (N,) each; NaN where a region has no pixel.
+    """Of the N cross pairs of a list, (N,) each; NaN where a region is as small as no score counts.
 
     Args:
       run: the trained run. One without occlusion guidance is asked for `computed` alone: it never
@@ -39,9 +42,8 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
       truth: their true masks.
 
     Returns:
-      `REGION/O`, `REGION/M_o`: means of the fused occlusion O and of the predicted weight M_o in a
-      true region; `TOLD/REGION/l1`: mean absolute difference from the true answer, in [0, 1], with
-      this map in place of O_c.
+      `REGION/MAP`: means of `MAPS` in a true region; `TOLD/REGION/l1`: mean absolute difference
+      from the true answer, in [0, 1], with this map in place of O_c.
     """
     told = TOLD if run.config.network.occlusion_guidance else TOLD[:1]
     columns: dict[str, list[float]] = {}
@@ -85,12 +87,13 @@ def _generate(
     source: FaceParameters,
     driving: FaceParameters,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-    """The picture under every map of `told`, uint8; `O` and `M_o` (B, S, S, 1) under O_c."""
+    """The picture under every map of `told`, uint8; `MAPS` (B, S, S, 1) under the computed one."""
     guidance, descriptor = method.guide(face_model, config, source_images, source, driving)
     maps = {
         "computed": guidance.occlusion,
         "nothing hidden": guidance.mask,
         "all hidden": jnp.zeros_like(guidance.occlusion),
+        "inverted": guidance.mask - guidance.occlusion,
     }
     pictures, fused = {}, {}
     for name in told:
@@ -98,12 +101,11 @@ def _generate(
         image, found = method.generate(network, params, source_images, changed, descriptor)
         pictures[name] = as_saved(image)
         if name == "computed":
-            size = source_images.shape[1:3]
-            fused = {key: resize_bilinear(found[key], *size) for key in ("O", "M_o")}
+            found = found | {"O_c": guidance.occlusion}
+            fused = {key: resize_bilinear(found[key], *source_images.shape[1:3]) for key in MAPS}
     return pictures, fused
 
 
 def _mean_inside(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    counts = mask.sum(axis=(1, 2))
-    means = (values * mask).sum(axis=(1, 2)) / np.maximum(counts, 1)
-    return np.where(counts > 0, means, np.nan)
+    means = (values * mask).sum(axis=(1, 2)) / np.maximum(mask.sum(axis=(1, 2)), 1)
+    return np.where(mask.mean(axis=(1, 2)) >= MIN_REGION_SHARE, means, np.nan)

@@ -23,7 +23,7 @@ from reenact_jax.files import write_bytes, write_text
 from reenact_jax.inference.run import TrainedRun, load_run
 from reenact_jax.study.facts import is_of, write_facts
 from reenact_jax.study.leakage import TwoDrivers, leakage, two_drivers
-from reenact_jax.study.occlusion_use import TOLD, occlusion_use
+from reenact_jax.study.occlusion_use import MAPS, TOLD, occlusion_use
 from reenact_jax.study.scoring import ScoringJob, check_is_final, score_all
 from reenact_jax.study.tolerance import (
     LEVELS_PX,
@@ -65,7 +65,7 @@ class OcclusionUse:
     """Asks for `occlusion_use.occlusion_use` on all cross pairs."""
 
     def facts(self) -> dict[str, Any]:
-        return {"told": TOLD}
+        return {"told": TOLD, "maps": MAPS}
 
     def answer(
         self, run: TrainedRun, pairs: PairDataset, truth: TruthMasks

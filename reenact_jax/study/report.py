@@ -12,7 +12,7 @@ from reenact_jax.files import replacing, write_text
 from reenact_jax.study.analysis import Estimate
 from reenact_jax.study.occlusion_use import TOLD
 from reenact_jax.study.plan import CONDITIONS, VARIANTS
-from reenact_jax.study.results import BIN_NAMES, KINDS, METRICS, STEPS, Row
+from reenact_jax.study.results import AGAINST, BIN_NAMES, KINDS, METRICS, STEPS, Row
 
 # Columns of the tables of differences: the primary one first.
 _COMPARED = ("face/l1", "frame/l1", "hidden/l1", "frame/ssim", "frame/landmarks", "frame/identity")
@@ -57,7 +57,7 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
     for kind in KINDS:
         for condition in CONDITIONS:
             lines += _header([f"{kind}, {condition}", *(METRICS[c][0] for c in _COMPARED)])
-            for step in STEPS:
+            for step in (*STEPS, *AGAINST):
                 who = "->".join(step)
                 cells = (
                     cell("gain", who, condition, kind, c, "all", digits=METRICS[c][1], signed=True)
@@ -66,6 +66,14 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
                 lines.append(_line([_step_name(step), *cells]))
             lines.append("")
     lines += ["### By difference of pose: L1 in the face", ""]
+    lines += _header(["part of the face that is hidden", *BIN_NAMES, "all"])
+    for kind in KINDS:
+        cells = (
+            cell("share", "truth", "", kind, "hidden", b, digits=3, interval=False)
+            for b in (*BIN_NAMES, "all")
+        )
+        lines.append(_line([f"{kind} pairs", *cells]))
+    lines.append("")
     for kind in KINDS:
         for condition in CONDITIONS:
             lines += _header([f"{kind}, {condition}", *BIN_NAMES, "slope per 10 degrees"])
@@ -75,7 +83,7 @@ def markdown(rows: Sequence[Row], reader_errors: dict[str, float]) -> str:
                     for b in BIN_NAMES
                 )
                 lines.append(_line([name, *cells, ""]))
-            for step in STEPS:
+            for step in (*STEPS, *AGAINST):
                 who, key = "->".join(step), (condition, kind, "face/l1")
                 cells = (cell("gain", who, *key, b, digits=4, signed=True) for b in BIN_NAMES)
                 slope = cell("slope", who, *key, "all", digits=5, signed=True)
@@ -127,14 +135,15 @@ def leakage_markdown(rows: Sequence[Row]) -> str:
 def occlusion_markdown(rows: Sequence[Row]) -> str:
     """The table of `results.occlusion_rows`."""
     index = {(r.who, r.condition, r.column): r for r in rows}
-    passed = ("visible/O", "hidden/O", "visible-hidden/O", "face/M_o")
+    passed = ("visible-hidden/O_c", "visible/O", "hidden/O", "visible-hidden/O", "face/M_o")
     wrong = [(told, f"{region}/l1") for told in TOLD[1:] for region in ("visible", "hidden")]
     lines = _header(
         [
             "",
+            "O_c, visible minus hidden",
             "O, visible",
             "O, hidden",
-            "visible minus hidden",
+            "O, visible minus hidden",
             "M_o, face",
             *(f"L1 {column.split('/')[0]}, told {told}" for told, column in wrong),
             "seeds",
@@ -242,6 +251,7 @@ def plot_tolerance(path: Path, levels: dict[str, float], rows: Sequence[Row]) ->
             for name in names:
                 at = levels[name], found[name].value
                 panel.annotate(f"{name} ", at, fontsize=8, ha="right", va="bottom")
+    panel.set_xticks(np.arange(0.0, max(levels.values()) + 0.5, 0.5))
     panel.set_xlim(left=-0.5 - 0.2 * max(levels.values()))  # room for the names
     panel.set_xlabel("landmarks off by (pixels of 256)")
     panel.set_ylabel("L1 face, cross pairs")
@@ -251,7 +261,9 @@ def plot_tolerance(path: Path, levels: dict[str, float], rows: Sequence[Row]) ->
 
 def _step_name(step: tuple[str, str]) -> str:
     first, second = step
-    return "full - Base" if step == ("base", "full") else f"{VARIANTS[second]} - {VARIANTS[first]}"
+    if second == "full" and first != "fg_og":
+        return f"full - {VARIANTS.get(first, first.replace('_', ' '))}"
+    return f"{VARIANTS[second]} - {VARIANTS[first]}"
 
 
 def _header(cells: Sequence[str]) -> list[str]:

@@ -39,6 +39,8 @@ METRICS = {
 }
 # Worse and better variant of each step, and of the whole way.
 STEPS = (("base", "fg"), ("fg", "fg_og"), ("fg_og", "full"), ("base", "full"))
+# Baselines and what they are compared with.
+AGAINST = (("warp", "full"), ("warp_and_paste", "full"))
 BIN_NAMES = (
     *(f"{a:g}-{b:g}" for a, b in zip(POSE_BINS[:-2], POSE_BINS[1:-1], strict=True)),
     f"{POSE_BINS[-2]:g}+",
@@ -117,10 +119,11 @@ class Row:
     """One number of the study.
 
     Attributes:
-      what: `mean`, `gain` (of a step), `slope` (of a gain, per 10 degrees), `hidden-visible` (of a
-        gain), `tolerance` (a mean under wrong guidance), `tolerance-change` (from exact guidance),
-        `leakage`, `occlusion`, `occlusion-change` (from the computed map).
-      who: variant, baseline, or `first->second`.
+      what: `share` (of the face that is hidden), `mean`, `gain` (of a step, or over a baseline),
+        `slope` (of a gain, per 10 degrees), `hidden-visible` (of a gain), `tolerance` (a mean under
+        wrong guidance), `tolerance-change` (from exact guidance), `leakage`, `occlusion`,
+        `occlusion-change` (from the computed map).
+      who: variant, baseline, `first->second`, or `truth`.
       condition, kind, column: which guidance (a condition, a level of tolerance, how the two
         drivers were fitted, or which occlusion map the run was told), pairs and metric.
       bin: of pose difference, or `all`.
@@ -146,6 +149,10 @@ def all_rows(scores: StudyScores) -> Iterator[Row]:
         number = np.searchsorted(POSE_BINS, degrees, side="right") - 1
         bins = {"all": np.ones(len(degrees), bool)}
         bins |= {name: number == k for k, name in enumerate(BIN_NAMES)}
+        hidden = (pairs["hidden_share"] / pairs["face_share"])[None]
+        for name, chosen in bins.items():
+            estimate = analysis.mean(hidden[:, chosen], people[chosen])
+            yield Row("share", "truth", "", kind, "hidden", name, estimate, 1)
         for condition in CONDITIONS:
             for column in METRICS:
                 where = condition, kind, column
@@ -170,6 +177,13 @@ def all_rows(scores: StudyScores) -> Iterator[Row]:
                         yield Row("gain", who, *where, name, estimate, len(values))
                     estimate = analysis.slope(values, degrees, people)
                     yield Row("slope", who, *where, "all", estimate, len(values))
+                for baseline, variant in AGAINST:
+                    if not scores.seeds(variant):
+                        continue
+                    values, who = columns[variant] - columns[baseline], f"{baseline}->{variant}"
+                    for name, chosen in bins.items():
+                        estimate = analysis.mean(values[:, chosen], people[chosen])
+                        yield Row("gain", who, *where, name, estimate, len(values))
             for step in STEPS:
                 if not (scores.seeds(step[0]) and scores.seeds(step[1])):
                     continue
@@ -224,9 +238,9 @@ def leakage_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Row]
 def occlusion_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Row]:
     """What `occlusion_use.occlusion_use` measured, of cross pairs.
 
-    Means of O in a region (columns REGION/O), and `visible-hidden/O`, their difference in pairs
-    that have both; the mean of M_o in the face (face/M_o) of runs with occlusion guidance, which
-    alone use it; errors told the computed map, and changes of them told another (REGION/l1).
+    Means of O and O_c in a region (columns REGION/O), and `visible-hidden/O`, their difference in
+    pairs that have both; the mean of M_o in the face (face/M_o) of runs with occlusion guidance,
+    which alone use it; errors told the computed map, and changes of them told another (REGION/l1).
 
     Args:
       found: variant -> columns of each seed, and `source_identity`.
@@ -234,8 +248,11 @@ def occlusion_rows(found: dict[str, list[dict[str, np.ndarray]]]) -> Iterator[Ro
     for variant, seeds in found.items():
         people = seeds[0]["source_identity"]
         columns = {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
-        passed = {f"{region}/O": columns[f"{region}/O"] for region in ("visible", "hidden")}
-        passed["visible-hidden/O"] = passed["visible/O"] - passed["hidden/O"]
+        passed = {}
+        for name in ("O", "O_c"):
+            visible, hidden = (columns[f"{region}/{name}"] for region in ("visible", "hidden"))
+            passed |= {f"visible/{name}": visible, f"hidden/{name}": hidden}
+            passed[f"visible-hidden/{name}"] = visible - hidden
         if f"{TOLD[1]}/face/l1" in columns:
             passed["face/M_o"] = columns["face/M_o"]
         for column, values in passed.items():

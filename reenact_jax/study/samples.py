@@ -48,8 +48,8 @@ def sample_pictures(runs: Mapping[str, tuple[Config, Path]], data_dir: Path) -> 
     chosen = [pairs[row] for row in middle_pairs(pairs, truth)]
     (batch,) = pair_batches(chosen, batch_size=len(chosen), image_size=config.image_size)
     columns, made = {}, {}
-    for label, (config, workdir) in runs.items():
-        pictures = make_pictures(load_run(config, workdir), batch, truth)
+    for label, run in runs.items():
+        pictures = make_pictures(load_run(*run), batch, truth)
         made[label] = pictures.methods[MODEL]
         real = {"source": "source", "driving": "driving", "target": "true answer"}
         columns = {name: pictures.real[role] for role, name in real.items()} | {

@@ -11,7 +11,7 @@ from reenact_jax.data.truth_masks import read_truth
 from reenact_jax.evaluation.scoring import score_pairs
 from reenact_jax.inference.run import load_run
 from reenact_jax.study import report, results
-from reenact_jax.study.occlusion_use import REGIONS, TOLD, occlusion_use
+from reenact_jax.study.occlusion_use import MAPS, REGIONS, TOLD, _mean_inside, occlusion_use
 from tests.helpers.tiny import DATASET
 
 
@@ -43,9 +43,16 @@ def test_another_map_changes_the_picture_where_it_differs(used):
     change = used["all hidden/visible/l1"] - used["computed/visible/l1"]
     assert (change != 0).all()
     for region in REGIONS:
-        for name in ("O", "M_o"):
+        for name in MAPS:
             inside = used[f"{region}/{name}"]
             assert ((inside >= 0) & (inside <= 1)).all()
+
+
+def test_a_region_of_next_to_nothing_has_no_mean():
+    masks = np.zeros((2, 64, 64), bool)
+    masks[0, 0, :4], masks[1, 0, :5] = True, True  # less and more than 0.1 % of the picture
+    means = _mean_inside(np.ones((2, 64, 64)), masks)
+    assert np.isnan(means[0]) and means[1] == 1
 
 
 def test_a_run_without_occlusion_guidance_is_not_told_other_maps(run, pairs):
@@ -64,6 +71,7 @@ def test_a_run_without_occlusion_guidance_is_not_told_other_maps(run, pairs):
 def test_the_table_has_a_dash_for_maps_that_a_run_never_looks_at():
     people = np.array(["a", "a", "b", "c"])
     maps = {"hidden/O": 0.5, "visible/O": 0.75, "face/M_o": 0.9}
+    maps |= {"hidden/O_c": 0.25, "visible/O_c": 1.0}
     blind = {name: np.full(4, value) for name, value in maps.items()}
     blind |= {"source_identity": people} | {
         f"computed/{region}/l1": np.full(4, 0.05) for region in REGIONS
@@ -71,6 +79,7 @@ def test_the_table_has_a_dash_for_maps_that_a_run_never_looks_at():
     seeing = blind | {f"{t}/{r}/l1": np.full(4, 0.08) for t in TOLD[1:] for r in REGIONS}
     rows = list(results.occlusion_rows({"fg": [blind], "full": [seeing] * 2}))
     first, second = report.occlusion_markdown(rows).splitlines()[2:4]
-    assert first.endswith("| 0.250 [0.250, 0.250] | - | - | - | - | - | 1 |")
+    assert first.startswith("| +FG | 0.750 [0.750, 0.750] | 0.750 ")
+    assert first.endswith("| 0.250 [0.250, 0.250] " + "| - " * 7 + "| 1 |")
     assert "| 0.900 [0.900, 0.900] |" in second
     assert "| +0.0300 [+0.0300, +0.0300] |" in second and second.endswith("| 2 |")

@@ -30,6 +30,8 @@ def rows(tmp_path_factory):
         "kind": np.repeat(["cross", "self"], 40),
         "source_identity": np.tile(["anna", "bert", "carl", "dora"], 20),
         "pose_difference": degrees,
+        "face_share": np.full(80, 0.4),
+        "hidden_share": np.where(degrees < 60, 0.04, 0.1),
     }
     common = {column: rng.uniform(0.1, 0.2, 80) for column in results.METRICS}
     for number, variant in enumerate(VARIANTS):
@@ -58,6 +60,8 @@ def test_paired_differences_find_the_effect_and_nothing_else(rows):
     assert gain.value == pytest.approx(-0.014) and gain.high < -0.013
     assert find(rows, "gain", "base->full", "cross", "exact", "hidden/l1", "all").value == 0
     assert find(rows, "gain", "base->fg", "self", "fitted", "face/l1", "all").value == 0
+    over = find(rows, "gain", "warp->full", "cross", "exact", "face/l1", "all")
+    assert over.value == pytest.approx(-0.0135)  # the second seed is worse by 0.001 everywhere
     slope = find(rows, "slope", "base->full", "self", "exact", "face/l1", "all")
     assert slope.value == pytest.approx(-0.001)
 
@@ -66,6 +70,8 @@ def test_a_bin_has_the_pairs_of_its_degrees(rows):
     gain = find(rows, "gain", "base->full", "cross", "exact", "face/l1", "60+")
     degrees = np.linspace(5, 75, 20)
     assert gain.value == pytest.approx(-0.01 - 0.0001 * degrees[degrees >= 60].mean())
+    shares = [find(rows, "share", "truth", "self", "", "hidden", b) for b in ("0-15", "60+")]
+    assert [share.value for share in shares] == pytest.approx([0.1, 0.25])
 
 
 def test_tables_name_every_variant_and_mark_what_is_not_told_apart(rows):
@@ -73,6 +79,7 @@ def test_tables_name_every_variant_and_mark_what_is_not_told_apart(rows):
     for name in VARIANTS.values():
         assert f"| {name} | 2 |" in text
     assert "| full - Base | -0.0140 [-0.01" in text
+    assert "| full - warp and paste | -0.0135 [-0.01" in text
     assert "+0.0000 [+0.0000, +0.0000] =" in text
 
 
