@@ -6,7 +6,7 @@
     python -m reenact_jax.train --config configs/clips.py
     python -m reenact_jax.evaluate --config configs/clips.py
 
-About half an hour of two cores. A handful of people do not make a model that generalises;
+A quarter of an hour of two cores to train, less to prepare. A handful of people do not make a model that generalises;
 docs/first_run.md says what to expect.
 """
 
