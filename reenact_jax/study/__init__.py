@@ -1,4 +1,4 @@
 """The study on the synthetic world: which runs, how they are trained and scored, what is reported.
 
-docs/study.md has the plan and the results; scripts/study.py is the command.
+docs/study_plan.md has the plan, docs/study.md the results; scripts/study.py is the command.
 """

@@ -37,7 +37,7 @@ def test_variants_differ_in_their_guidance_and_their_name_alone():
 def test_a_seed_and_a_condition_are_taken_from_the_argument():
     config = from_config_dict(get_config("fg,seed=4,condition=fitted"))
     assert config.seed == 4 and config.data.data_dir == "data/fitted"
-    assert config.train.num_train_steps == 3000  # as planned in docs/study.md
+    assert config.train.num_train_steps == 3000  # as planned in docs/study_plan.md
 
 
 @pytest.mark.parametrize("argument", ["sg", "full,condition=wrong", "full,sede=1"])
