@@ -6,8 +6,8 @@
     python -m reenact_jax.train --config configs/clips.py
     python -m reenact_jax.evaluate --config configs/clips.py
 
-A quarter of an hour of two cores to train, less to prepare. A handful of people do not make a model that generalises;
-docs/first_run.md says what to expect.
+A quarter of an hour of two cores to train, less to prepare. A handful of people do not make a model
+that generalises; docs/first_run.md says what to expect.
 """
 
 import ml_collections
