@@ -59,7 +59,7 @@ def test_frechet_distance_equals_the_stored_value(data, stored):
     )
     distance = frechet_distance(first, second)
     assert distance.value == pytest.approx(stored["frechet_pixels"], abs=1e-9)
-    assert len(distance.warnings) == 1  # twenty samples of 48 numbers, on both sides
+    assert len(distance.warnings) == 1  # twenty samples of 48 numbers
 
 
 def test_the_stored_values_are_those_of_the_other_programs(data, stored):
