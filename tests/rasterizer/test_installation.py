@@ -105,7 +105,11 @@ def test_the_licence_is_that_of_the_repository():
 
 
 @pytest.mark.slow
-def test_the_wheel_installs_into_an_empty_environment_and_leaves_nothing_behind(tmp_path):
+def test_the_wheel_installs_into_an_empty_environment_and_leaves_nothing_behind(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # what lies there would count as installed
+
     def listing():
         return {path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts}
 
