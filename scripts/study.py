@@ -149,7 +149,7 @@ def ask_runs(
             run.workdir(options.out),
             options.data_dir / "exact",
             asked,
-            options.out / name / f"{run.name}.npz",
+            answer_path(options.out, name, run),
         )
         for run in runs
     ]
@@ -192,11 +192,15 @@ def write_report(options: argparse.Namespace) -> None:
     print(f"written: {folder}/tables.md, numbers.csv, study.json and plots")
 
 
+def answer_path(out: Path, name: str, run: StudyRun) -> Path:
+    return out / name / f"{run.name}.npz"
+
+
 def answers(out: Path, name: str) -> dict[str, list[dict[str, np.ndarray]]]:
     """Variant -> the answers of its runs to a question; without variants that were not asked."""
     found: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in study_runs():
-        path = out / name / f"{run.name}.npz"
+        path = answer_path(out, name, run)
         if path.is_file():
             found.setdefault(run.variant, []).append(read_answer(path))
     return found
@@ -209,22 +213,23 @@ def check_tables(options: argparse.Namespace, scores: results.StudyScores, reade
     for condition in CONDITIONS:
         pairs = world_pairs(options, condition)
         own = {"reenact-jax": __version__, "pairs": pairs.list_hash}
-        tables = [
-            StudyRun(variant, seed).table(out, one)
-            for variant, seed, one in scores.tables
-            if one == condition
-        ]
-        check_facts(tables, own | {"content": pairs.content, "scorers": scorers})
+        runs = [StudyRun(variant, seed) for variant, seed, one in scores.tables if one == condition]
+        check_facts(
+            (run.table(out, condition) for run in runs),
+            own | {"content": pairs.content, "scorers": scorers},
+        )
         if condition == "exact":
             if (out / "tolerance" / "levels.json").is_file():
                 of_levels = tolerance_tables(out / "tolerance").values()
                 # Their content is that of the changed pairs.
                 check_facts(itertools.chain(*of_levels), own | {"scorers": scorers})
-            for table in tables:
-                facts = own | {"content": pairs.content, "params": read_facts(table)["params"]}
-                name = table.name.replace("-exact", "")
-                asked = [out / one / name for one in ("leakage", "occlusion")]
-                check_facts((path for path in asked if path.is_file()), facts)
+            for run in runs:
+                params = read_facts(run.table(out, condition))["params"]
+                asked = [answer_path(out, one, run) for one in ("leakage", "occlusion")]
+                check_facts(
+                    (path for path in asked if path.is_file()),
+                    own | {"content": pairs.content, "params": params},
+                )
 
 
 def study_facts(options: argparse.Namespace, scores: results.StudyScores, reader: Reader) -> dict:

@@ -92,6 +92,18 @@ def collect_truth(prepared_root: str | Path, folder: str | Path) -> None:
     write_bytes(Path(folder) / FILE, buffer.getvalue())
 
 
+def needed_truth(folder: str | Path) -> TruthMasks:
+    """`read_truth` where there is nothing to do without the masks.
+
+    Raises:
+      UserError: if they are not there, or damaged.
+    """
+    truth = read_truth(folder)
+    if truth is None:
+        raise UserError(f"{folder}: expected {FILE}, found none: pack the world again")
+    return truth
+
+
 def read_truth(folder: str | Path) -> TruthMasks | None:
     """The file beside a packed dataset; None where there is none.
 

@@ -104,9 +104,16 @@ def _regions(
 ) -> dict[str, np.ndarray]:
     if truth is None:
         mask, occlusion = jax.device_get((guidance.mask[..., 0], guidance.occlusion[..., 0]))
-        face = mask > 0
-        visible = face & (occlusion > 0)
-    else:
-        masks = truth.masks(pair_ids, guidance.mask.shape[1])
-        face, visible = masks["face"], masks["face"] & masks["visible"]
+        return _split(mask > 0, occlusion > 0)
+    return true_regions(truth, pair_ids, guidance.mask.shape[1])
+
+
+def true_regions(truth: TruthMasks, pair_ids: list[str], size: int) -> dict[str, np.ndarray]:
+    """The regions of some pairs by their true masks, bool (B, size, size) each."""
+    masks = truth.masks(pair_ids, size)
+    return _split(masks["face"], masks["visible"])
+
+
+def _split(face: np.ndarray, visible: np.ndarray) -> dict[str, np.ndarray]:
+    visible = face & visible
     return {FRAME: np.ones_like(face), FACE: face, VISIBLE: visible, HIDDEN: face & ~visible}

@@ -16,7 +16,7 @@ from reenact_jax.data.frames import PairDataset
 from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.data.truth_masks import TruthMasks
 from reenact_jax.evaluation.pair_table import FACE, HIDDEN, VISIBLE
-from reenact_jax.evaluation.pictures import as_saved
+from reenact_jax.evaluation.pictures import as_saved, true_regions
 from reenact_jax.evaluation.scorers import MIN_REGION_SHARE
 from reenact_jax.face_model.morphable import MorphableModel
 from reenact_jax.face_model.parameters import FaceParameters
@@ -42,17 +42,17 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
       truth: their true masks.
 
     Returns:
-      `REGION/MAP`: means of `MAPS` in a true region; `TOLD/REGION/l1`: mean absolute difference
-      from the true answer, in [0, 1], with this map in place of O_c.
+      `source_identity`: their people; `REGION/MAP`: means of `MAPS` in a true region;
+      `TOLD/REGION/l1`: mean absolute difference from the true answer, in [0, 1], with this map in
+      place of O_c.
     """
     told = TOLD if run.config.network.occlusion_guidance else TOLD[:1]
     columns: dict[str, list[float]] = {}
-    cross = [pair for pair in pairs if pair["kind"] == "cross"]
+    cross = [pairs[row] for row in range(len(pairs)) if pairs.kind(row) == "cross"]
+    people = np.array([pair["source_clip_id"].split("-")[0] for pair in cross])
     size = run.config.image_size
     for batch in pair_batches(cross, batch_size=run.config.evaluate.batch_size, image_size=size):
-        masks = truth.masks(batch["pair_id"], size)
-        face, visible = masks["face"], masks["face"] & masks["visible"]
-        regions = {FACE: face, VISIBLE: visible, HIDDEN: face & ~visible}
+        regions = true_regions(truth, batch["pair_id"], size)
         pictures, fused = _generate(
             run.network,
             run.config.guidance,
@@ -70,10 +70,10 @@ def occlusion_use(run: TrainedRun, pairs: PairDataset, truth: TruthMasks) -> dic
             maps[f"{name}/l1"] = error
         for name, values in maps.items():
             *of, quantity = name.split("/")
-            for region, mask in regions.items():
-                means = _mean_inside(values, mask)[batch["valid"]]
+            for region in REGIONS:
+                means = _mean_inside(values, regions[region])[batch["valid"]]
                 columns.setdefault("/".join([*of, region, quantity]), []).extend(means)
-    return {name: np.array(values) for name, values in columns.items()}
+    return {"source_identity": people} | {k: np.array(values) for k, values in columns.items()}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -15,7 +15,7 @@ from reenact_jax import __version__
 from reenact_jax.config import Config
 from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.talking_heads.spec import WorldSpec
-from reenact_jax.data.truth_masks import TruthMasks, read_truth
+from reenact_jax.data.truth_masks import TruthMasks, needed_truth
 from reenact_jax.data.workers import run_jobs
 from reenact_jax.errors import UserError
 from reenact_jax.evaluation.parts import params_hash, read_part
@@ -70,9 +70,7 @@ class OcclusionUse:
     def answer(
         self, run: TrainedRun, pairs: PairDataset, truth: TruthMasks
     ) -> dict[str, np.ndarray]:
-        columns = occlusion_use(run, pairs, truth)
-        clips = [pair["source_clip_id"] for pair in pairs if pair["kind"] == "cross"]
-        return {"source_identity": np.array([clip.split("-")[0] for clip in clips])} | columns
+        return occlusion_use(run, pairs, truth)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +103,7 @@ def answer(question: Question) -> None:
         }
         if is_of(out, facts):
             return
-        truth = read_truth(pairs.root)
-        if truth is None:
-            raise UserError(f"{pairs.root}: expected truth.npz, found none: pack the world again")
+        truth = needed_truth(pairs.root)
         buffer = io.BytesIO()
         np.savez(buffer, **question.asked.answer(run, pairs, truth))
         write_bytes(out, buffer.getvalue())

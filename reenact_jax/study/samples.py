@@ -9,8 +9,7 @@ from reenact_jax.config import Config
 from reenact_jax.data.frames import PairDataset, open_pairs
 from reenact_jax.data.pipeline import pair_batches
 from reenact_jax.data.talking_heads.clips import POSE_BINS
-from reenact_jax.data.truth_masks import TruthMasks, read_truth
-from reenact_jax.errors import UserError
+from reenact_jax.data.truth_masks import TruthMasks, needed_truth
 from reenact_jax.evaluation.pair_table import MODEL
 from reenact_jax.evaluation.pictures import BASELINES, make_pictures
 from reenact_jax.inference.run import load_run
@@ -42,19 +41,14 @@ def sample_pictures(runs: Mapping[str, tuple[Config, Path]], data_dir: Path) -> 
     """
     config = next(iter(runs.values()))[0]
     pairs = open_pairs(data_dir, config.data.name)
-    truth = read_truth(pairs.root)
-    if truth is None:
-        raise UserError(f"{pairs.root}: expected truth.npz, found none: pack the world again")
+    truth = needed_truth(pairs.root)
     chosen = [pairs[row] for row in middle_pairs(pairs, truth)]
     (batch,) = pair_batches(chosen, batch_size=len(chosen), image_size=config.image_size)
-    columns, made = {}, {}
-    for label, run in runs.items():
-        pictures = make_pictures(load_run(*run), batch, truth)
-        made[label] = pictures.methods[MODEL]
-        real = {"source": "source", "driving": "driving", "target": "true answer"}
-        columns = {name: pictures.real[role] for role, name in real.items()} | {
-            name.replace("_", " "): pictures.methods[name]
-            for name in BASELINES
-            if name != "copy_source"
-        }
-    return grid(columns | made)
+    made = {label: make_pictures(load_run(*run), batch, truth) for label, run in runs.items()}
+    first = next(iter(made.values()))  # everything but the run's own picture is the same in all
+    real = {"source": "source", "driving": "driving", "target": "true answer"}
+    columns = {name: first.real[role] for role, name in real.items()}
+    for name in BASELINES:
+        if name != "copy_source":
+            columns[name.replace("_", " ")] = first.methods[name]
+    return grid(columns | {label: pictures.methods[MODEL] for label, pictures in made.items()})
